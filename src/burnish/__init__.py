@@ -1,0 +1,1 @@
+"""Take a trained network to a fast, small, versioned, safely rolled-out service."""

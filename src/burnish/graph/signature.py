@@ -1,0 +1,135 @@
+"""What a model takes and gives: names, dtypes and shapes, and the check that an input fits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+
+from burnish.errors import ShapeError, nearest
+
+DType = Literal[
+    "float32", "float64", "float16", "bfloat16", "bool", "string",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+]  # fmt: skip
+DTYPES: tuple[DType, ...] = get_args(DType)
+Dim = int | str
+Array = npt.NDArray[Any]
+
+
+def numpy_dtype(dtype: DType) -> np.dtype[Any]:
+    """Return the numpy dtype that holds a tensor dtype; strings are held as objects."""
+    if dtype == "string":
+        return np.dtype(object)
+    return np.dtype(ml_dtypes.bfloat16) if dtype == "bfloat16" else np.dtype(dtype)
+
+
+def dtype_of(array: Array) -> DType:
+    """Return the tensor dtype of an array.
+
+    Raises:
+        ShapeError: No tensor dtype corresponds to it.
+    """
+    if array.dtype.kind in "OSU":
+        return "string"
+    for dtype in DTYPES:
+        if array.dtype.name == dtype:
+            return dtype
+    raise ShapeError(f"arrays of dtype {array.dtype} cannot be tensors", hint=f"one of {', '.join(DTYPES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output. A dimension is a size, or a symbol such as ``"batch"`` that varies."""
+
+    name: str
+    dtype: DType
+    shape: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+
+    def check(self, array: Array) -> None:
+        """Raise a `ShapeError` that says which dimension differs, what was expected and what came."""
+        got = dtype_of(array)
+        if got != self.dtype:
+            raise ShapeError(f"input {self.name!r}: expected {self.dtype}, got {got}", hint=f"expected {self}")
+        if array.ndim != len(self.shape):
+            raise ShapeError(
+                f"input {self.name!r}: expected {len(self.shape)} dimensions, got shape {list(array.shape)}",
+                hint=f"expected {self}",
+            )
+        for axis, (expected, size) in enumerate(zip(self.shape, array.shape, strict=True)):
+            if isinstance(expected, int) and expected != size:
+                raise ShapeError(
+                    f"input {self.name!r}: dimension {axis} must be {expected}, got {size}",
+                    hint=f"expected {self}",
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a graph, in order."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in order."""
+        return [spec.name for spec in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, in order."""
+        return [spec.name for spec in self.outputs]
+
+    @property
+    def batch_symbol(self) -> str | None:
+        """The symbol of the leading dimension when every input and output shares one, else None."""
+        leading = {spec.shape[0] if spec.shape else 1 for spec in (*self.inputs, *self.outputs)}
+        symbol = leading.pop() if len(leading) == 1 else None
+        return symbol if isinstance(symbol, str) else None
+
+    def check(self, inputs: Mapping[str, Array]) -> None:
+        """Check names, dtypes, ranks and sizes, and that equal symbols have equal sizes.
+
+        Raises:
+            ShapeError: Which input, what was expected, what came.
+        """
+        names = self.input_names
+        for name in inputs:
+            if name not in names:
+                raise ShapeError(f"unknown input {name!r}", hint=nearest(name, names))
+        bound: dict[str, tuple[int, str]] = {}
+        for spec in self.inputs:
+            if spec.name not in inputs:
+                raise ShapeError(f"input {spec.name!r} is missing", hint=f"expected {spec}")
+            array = inputs[spec.name]
+            spec.check(array)
+            for expected, size in zip(spec.shape, array.shape, strict=True):
+                if isinstance(expected, str):
+                    first, where = bound.setdefault(expected, (size, spec.name))
+                    if first != size:
+                        raise ShapeError(
+                            f"{expected!r} is {first} in input {where!r} but {size} in {spec.name!r}",
+                            hint="inputs of one request share it",
+                        )
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the signature as plain JSON-ready data; `from_dict` is its inverse."""
+        return {
+            side: [{"name": s.name, "dtype": s.dtype, "shape": list(s.shape)} for s in specs]
+            for side, specs in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Signature":
+        """Rebuild a signature from `to_dict`'s data."""
+        inputs, outputs = (
+            tuple(TensorSpec(s["name"], s["dtype"], tuple(s["shape"])) for s in data[side])
+            for side in ("inputs", "outputs")
+        )
+        return cls(inputs, outputs)
