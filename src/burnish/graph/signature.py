@@ -26,17 +26,22 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16) if dtype == "bfloat16" else np.dtype(dtype)
 
 
+_FROM_NUMPY: dict[np.dtype[Any], DType] = {numpy_dtype(dtype): dtype for dtype in DTYPES}
+
+
 def dtype_of(array: Array) -> DType:
     """Return the tensor dtype of an array.
 
     Raises:
         ShapeError: No tensor dtype corresponds to it.
     """
-    if array.dtype.kind in "OSU":
+    found = _FROM_NUMPY.get(array.dtype)
+    if found is None and array.dtype.kind in "OSU":
         return "string"
-    for dtype in DTYPES:
-        if array.dtype.name == dtype:
-            return dtype
+    if found is None:  # the bytes of another machine, or no tensor dtype at all
+        found = _FROM_NUMPY.get(array.dtype.newbyteorder("="))
+    if found is not None:
+        return found
     raise ShapeError(f"arrays of dtype {array.dtype} cannot be tensors", hint=f"one of {', '.join(DTYPES)}")
 
 
@@ -55,14 +60,16 @@ class TensorSpec:
         """Raise a `ShapeError` that says which dimension differs, what was expected and what came."""
         got = dtype_of(array)
         if got != self.dtype:
-            raise ShapeError(f"input {self.name!r}: expected {self.dtype}, got {got}", hint=f"expected {self}")
+            raise ShapeError(
+                f"input {self.name!r}: expected {self.dtype}, got {got}", hint=f"expected {self}"
+            )
         if array.ndim != len(self.shape):
             raise ShapeError(
                 f"input {self.name!r}: expected {len(self.shape)} dimensions, got shape {list(array.shape)}",
                 hint=f"expected {self}",
             )
         for axis, (expected, size) in enumerate(zip(self.shape, array.shape, strict=True)):
-            if isinstance(expected, int) and expected != size:
+            if expected != size and isinstance(expected, int):
                 raise ShapeError(
                     f"input {self.name!r}: dimension {axis} must be {expected}, got {size}",
                     hint=f"expected {self}",
@@ -99,17 +106,21 @@ class Signature:
         Raises:
             ShapeError: Which input, what was expected, what came.
         """
-        names = self.input_names
-        for name in inputs:
-            if name not in names:
-                raise ShapeError(f"unknown input {name!r}", hint=nearest(name, names))
+        for spec in self.inputs:
+            array = inputs.get(spec.name)
+            if array is None:
+                raise ShapeError(f"input {spec.name!r} is missing", hint=f"expected {spec}")
+            spec.check(array)
+        if len(inputs) != len(self.inputs):
+            names = self.input_names
+            unknown = next(name for name in inputs if name not in names)
+            raise ShapeError(f"unknown input {unknown!r}", hint=nearest(unknown, names))
+        self._check_symbols(inputs)
+
+    def _check_symbols(self, inputs: Mapping[str, Array]) -> None:
         bound: dict[str, tuple[int, str]] = {}
         for spec in self.inputs:
-            if spec.name not in inputs:
-                raise ShapeError(f"input {spec.name!r} is missing", hint=f"expected {spec}")
-            array = inputs[spec.name]
-            spec.check(array)
-            for expected, size in zip(spec.shape, array.shape, strict=True):
+            for expected, size in zip(spec.shape, inputs[spec.name].shape, strict=True):
                 if isinstance(expected, str):
                     first, where = bound.setdefault(expected, (size, spec.name))
                     if first != size:

@@ -22,7 +22,7 @@ class SessionOptions:
     """Threads inside one operator; 0 leaves the choice to the engine."""
     optimization: Optimization = "all"
     """How far the engine may rewrite the graph when it loads it."""
-    extra: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Options of one engine, under the engine's own names."""
 
 

@@ -1,0 +1,1 @@
+"""Ready tasks, found by the entry-point group ``burnish.tasks``."""

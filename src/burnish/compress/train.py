@@ -1,0 +1,283 @@
+"""One compact trainer, used wherever weights are learnt: from scratch, after a cut, from a teacher.
+
+It is deterministic for a seed and can be killed at any moment: what an epoch draws at random depends on the
+seed and the epoch's number alone, so a run that goes on from its last checkpoint ends as if never stopped.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from burnish.errors import InputError
+from burnish.evaluate.task import Split, Task
+from burnish.files import atomic_writer
+from burnish.graph.signature import Array
+
+OnEpoch = Callable[["Epoch"], None]
+State = dict[str, torch.Tensor]
+
+_EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """How to learn."""
+
+    epochs: int = 12
+    """Passes over the training split."""
+    batch_size: int = 64
+    """Examples a step."""
+    learning_rate: float = 0.1
+    """Highest learning rate of the one cycle."""
+    warmup: float = 0.3
+    """Share of the steps in which the learning rate rises."""
+    momentum: float = 0.9
+    """Momentum of SGD (Nesterov)."""
+    weight_decay: float = 5e-4
+    """L2 penalty."""
+    distill_weight: float = 0.7
+    """Share of the loss that comes from the teacher, when there is one."""
+    temperature: float = 2.0
+    """Softness of the teacher's answers."""
+    seed: int = 0
+    """Seed of the order of examples and of initial weights."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(f"epochs and batch_size must be at least 1: {self.epochs}, {self.batch_size}")
+        if not 0 <= self.distill_weight <= 1:
+            raise ValueError(f"distill_weight lies between 0 and 1, got {self.distill_weight}")
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch came to."""
+
+    number: int
+    of: int
+    loss: float
+    valid_score: float
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    config: TrainConfig,
+    *,
+    teacher: nn.Module | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[Epoch]:
+    """Train in place and leave the model, in eval mode, at its best epoch by the valid score.
+
+    Args:
+        model: What learns.
+        task: Data, loss and score.
+        config: How.
+        teacher: Model whose answers are imitated beside the labels (Hinton et al. 2015, arXiv:1503.02531).
+        checkpoint: File that is written after each epoch and gone on from when it exists.
+        on_epoch: Told after each epoch.
+
+    Returns:
+        Every epoch, those before an interruption included.
+
+    Raises:
+        InputError: The loss is not finite.
+    """
+    data = task.split("train")
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+    )
+    state = _Progress(model, optimizer)
+    if checkpoint is not None and checkpoint.exists():
+        state.load(checkpoint)
+    steps = math.ceil(len(data) / config.batch_size)
+    if teacher is not None:
+        teacher.eval()
+    while len(state.epochs) < config.epochs:
+        number = len(state.epochs)
+        loss = _run_epoch(model, task, data, config, optimizer, teacher, number, steps)
+        score = float(
+            np.mean(task.scores(predict(model, task, task.split("valid")), task.split("valid").labels))
+        )
+        state.record(Epoch(number + 1, config.epochs, loss, score))
+        if checkpoint is not None:
+            state.save(checkpoint)
+        if on_epoch is not None:
+            on_epoch(state.epochs[-1])
+    model.load_state_dict(state.best)
+    model.eval()
+    return state.epochs
+
+
+def predict(model: nn.Module, task: Task, split: Split) -> dict[str, Array]:
+    """Run the model over a split in eval mode.
+
+    Returns:
+        Output arrays by the task's output names, in the order of the examples.
+    """
+    training = model.training
+    model.eval()
+    parts: list[tuple[Array, ...]] = []
+    with torch.inference_mode():
+        for batch in split.batches(_EVALUATION_BATCH):
+            outputs = model(*tensors(batch))
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            parts.append(tuple(output.numpy() for output in outputs))
+    model.train(training)
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(task.output_names)}
+
+
+def recalibrate_batch_norm(model: nn.Module, split: Split, *, batch_size: int = 128) -> None:
+    """Estimate the statistics of every batch normalisation anew, as the mean over the split's batches.
+
+    After channels are cut, the old statistics are wrong: judged by them, a good cut looks like a ruin.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative mean instead of an exponential one
+    model.train()
+    with torch.no_grad():
+        for batch in split.batches(batch_size):
+            if len(batch) > 1:
+                model(*tensors(batch))
+    model.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+class _Progress:
+    """What training must remember to go on after an interruption."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.epochs: list[Epoch] = []
+        self.best: State = copy.deepcopy(model.state_dict())
+
+    def record(self, epoch: Epoch) -> None:
+        if epoch.valid_score >= max((e.valid_score for e in self.epochs), default=-1.0):
+            self.best = copy.deepcopy(self.model.state_dict())
+        self.epochs.append(epoch)
+
+    def save(self, path: Path) -> None:
+        with atomic_writer(path) as stream:
+            torch.save(
+                {
+                    "model": self.model.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "best": self.best,
+                    "epochs": [(e.number, e.of, e.loss, e.valid_score) for e in self.epochs],
+                },
+                stream,
+            )
+
+    def load(self, path: Path) -> None:
+        stored = torch.load(path, weights_only=True)
+        self.model.load_state_dict(stored["model"])
+        self.optimizer.load_state_dict(stored["optimizer"])
+        self.best = stored["best"]
+        self.epochs = [Epoch(*facts) for facts in stored["epochs"]]
+
+
+def _run_epoch(
+    model: nn.Module,
+    task: Task,
+    data: Split,
+    config: TrainConfig,
+    optimizer: torch.optim.Optimizer,
+    teacher: nn.Module | None,
+    number: int,
+    steps: int,
+) -> float:
+    rng = np.random.default_rng((config.seed, number))
+    torch.manual_seed(config.seed * 100_003 + number)
+    order = rng.permutation(len(data))
+    model.train()
+    total = 0.0
+    for step, batch in enumerate(data.take(order).batches(config.batch_size)):
+        for group in optimizer.param_groups:
+            group["lr"] = _learning_rate(config, number * steps + step, config.epochs * steps)
+        inputs, labels = tensors(batch), torch.from_numpy(batch.labels)
+        outputs = model(*inputs)
+        loss = task.loss(outputs, labels)
+        if teacher is not None:
+            loss = _distilled(loss, outputs, teacher, inputs, config)
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss.item()} in epoch {number + 1}", hint="lower the learning rate"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.item()
+    return total / steps
+
+
+def _distilled(
+    loss: torch.Tensor,
+    outputs: torch.Tensor,
+    teacher: nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    config: TrainConfig,
+) -> torch.Tensor:
+    with torch.no_grad():
+        wanted = teacher(*inputs)
+    soft = config.temperature
+    imitation = functional.kl_div(
+        torch.log_softmax(outputs / soft, dim=-1),
+        torch.log_softmax(wanted / soft, dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    )
+    return (1 - config.distill_weight) * loss + config.distill_weight * soft * soft * imitation
+
+
+def _learning_rate(config: TrainConfig, step: int, total: int) -> float:
+    """One cycle: a cosine up from a 25th of the peak, then a cosine down to nearly nothing."""
+    peak, rise = config.learning_rate, max(1.0, config.warmup * total)
+    if step < rise:
+        return peak * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rise)) / 2)
+    return peak * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * (step - rise) / max(1.0, total - rise))) / 2)
+
+
+def tensors(batch: Split) -> tuple[torch.Tensor, ...]:
+    """Return a split's inputs as tensors over the same memory, in the order of the model's arguments."""
+    return tuple(torch.from_numpy(array) for array in batch.inputs.values())
+
+
+def save_weights(state: Mapping[str, Any], path: Path) -> None:
+    """Write a state dict as tensors only, whole or not at all."""
+    with atomic_writer(path) as stream:
+        torch.save(dict(state), stream)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a state dict that `save_weights` wrote; nothing but tensors is unpickled.
+
+    Raises:
+        InputError: The file is missing, is not a state dict, or belongs to another network.
+    """
+    try:
+        model.load_state_dict(torch.load(path, weights_only=True))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file", hint="give the weights that training left") from error
+    except Exception as error:  # pickle, zip and shape errors alike: the file does not fit
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path}: are not weights of this network: {reason}") from error

@@ -1,0 +1,122 @@
+"""What to learn and how to judge it: the user's model, data, loss and score behind one Protocol."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from burnish import plugins
+from burnish.errors import InputError, NotFoundError, nearest
+from burnish.graph.signature import Array
+
+if TYPE_CHECKING:
+    import torch
+
+SplitName = Literal["train", "valid", "test"]
+GROUP = "burnish.tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Examples with labels: arrays whose first axis counts the examples."""
+
+    inputs: Mapping[str, Array]
+    labels: Array
+
+    def __post_init__(self) -> None:
+        for name, array in self.inputs.items():
+            if len(array) != len(self.labels):
+                raise InputError(
+                    f"input {name!r} has {len(array)} examples but there are {len(self.labels)} labels"
+                )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Array) -> "Split":
+        """Return the examples at the given positions, in that order."""
+        return Split({name: array[indices] for name, array in self.inputs.items()}, self.labels[indices])
+
+    def batches(self, size: int) -> Iterator["Split"]:
+        """Yield all examples in order, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self))))
+
+
+@runtime_checkable
+class Task(Protocol):
+    """A model with its data.
+
+    ``train`` is learnt from, ``valid`` chooses and gates, ``test`` is looked at once, for the report.
+    """
+
+    name: str
+    output_names: tuple[str, ...]
+
+    def build_model(self) -> "torch.nn.Module":
+        """Return the untrained network; its forward takes the inputs in the order of a split's mapping."""
+        ...
+
+    def split(self, name: SplitName) -> Split:
+        """Return one of the three disjoint parts of the data; the same at every call."""
+        ...
+
+    def loss(self, outputs: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+        """Return the scalar to minimise in training."""
+        ...
+
+    def scores(self, outputs: Mapping[str, Array], labels: Array) -> Array:
+        """Return one score in [0, 1] for each example; 1 and 0 for right and wrong."""
+        ...
+
+
+def load_task(reference: str) -> Task:
+    """Load a task by name, or from a Python file of the user's.
+
+    Args:
+        reference: A name of the entry-point group ``burnish.tasks``, such as ``digits``; or
+            ``path/to/task.py``, whose object ``TASK`` is taken; or ``path/to/task.py:NAME``.
+
+    Raises:
+        NotFoundError: No such task, file or object.
+        InputError: The file cannot be imported, or the object is not a `Task`.
+    """
+    file, _, attribute = reference.partition(":")
+    if file.endswith(".py"):
+        task = _from_file(Path(file), attribute or "TASK")
+    elif reference in plugins.entries(GROUP):
+        task = plugins.load(GROUP, reference)
+    else:
+        known = nearest(reference, plugins.entries(GROUP))
+        raise NotFoundError(f"unknown task {reference!r}", hint=f"{known}; or give a path to a task.py")
+    if not isinstance(task, Task):
+        missing = [name for name in _members() if not hasattr(task, name)]
+        raise InputError(f"{reference} is not a task: it lacks {', '.join(missing)}")
+    return task
+
+
+def _members() -> list[str]:
+    return ["name", "output_names", "build_model", "split", "loss", "scores"]
+
+
+def _from_file(path: Path, attribute: str) -> Any:
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file", hint="give the path of a task.py")
+    name = f"burnish_task_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path}: cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"{path}: fails when imported: {type(error).__name__}: {error}") from error
+    if not hasattr(module, attribute):
+        raise NotFoundError(f"{path}: has no object {attribute!r}", hint=nearest(attribute, vars(module)))
+    return getattr(module, attribute)
