@@ -48,13 +48,23 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits, read in constant memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+def sha256_stream(stream: BinaryIO, *, copy_to: BinaryIO | None = None) -> tuple[str, int]:
+    """Read a stream to its end in constant memory.
+
+    Args:
+        stream: What to read.
+        copy_to: Where the bytes are written on the way; None for nowhere.
+
+    Returns:
+        The SHA-256 as 64 hexadecimal digits, and the number of bytes.
+    """
+    digest, size = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+        if copy_to is not None:
+            copy_to.write(chunk)
+    return digest.hexdigest(), size
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:

@@ -14,7 +14,7 @@ from burnish.errors import InputError, UnsupportedOpError
 from burnish.evaluate.task import Split
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import Array
-from burnish.runtime.machine import machine
+from burnish.runtime.machine import fingerprint
 
 _MULTIPLYING = ("Conv", "Gemm", "MatMul")
 
@@ -67,7 +67,7 @@ def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = N
     from onnxruntime import quantization as ort
 
     ends = [str(nodes[0].name), str(nodes[-1].name)] if scheme.keep_ends_float else []
-    reduce_range = not machine().has_int8_dot if scheme.reduce_range is None else scheme.reduce_range
+    reduce_range = not fingerprint().has_int8_dot if scheme.reduce_range is None else scheme.reduce_range
     method = {"minmax": ort.CalibrationMethod.MinMax, "percentile": ort.CalibrationMethod.Percentile}
     with tempfile.TemporaryDirectory(prefix="burnish-quantize-") as folder, _quiet():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"

@@ -27,9 +27,7 @@ def random_inputs(
         ShapeError: A symbolic dimension has no size.
     """
     generator = np.random.default_rng(seed)
-    return {
-        spec.name: _draw(generator, spec, _shape(spec, batch, sizes or {})) for spec in signature.inputs
-    }
+    return {spec.name: _draw(generator, spec, _shape(spec, batch, sizes or {})) for spec in signature.inputs}
 
 
 def _shape(spec: TensorSpec, batch: int, sizes: Mapping[str, int]) -> tuple[int, ...]:

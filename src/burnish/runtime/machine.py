@@ -51,7 +51,7 @@ class Machine:
 
 
 @cache
-def machine() -> Machine:
+def fingerprint() -> Machine:
     """Describe the machine that this process runs on."""
     cpu, flags = _cpu()
     return Machine(

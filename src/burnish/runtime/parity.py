@@ -94,7 +94,9 @@ def parity(
     return ParityReport(REFERENCE, tuple(rows), unavailable)
 
 
-def _compare(backend: str, output: str, expected: Array, got: Array, rtol: float, atol: float) -> OutputParity:
+def _compare(
+    backend: str, output: str, expected: Array, got: Array, rtol: float, atol: float
+) -> OutputParity:
     if expected.shape != got.shape:
         return OutputParity(backend, output, np.inf, np.inf, 0.0, None, False)
     if expected.dtype.kind in "OSU":
