@@ -35,14 +35,14 @@ def load_config(
         section: Dotted table inside the file that belongs to ``cls``; empty for the whole file.
         env_prefix: Variables ``<prefix><FIELD>`` are read; empty reads none.
         environ: Environment, ``os.environ`` by default.
-        flags: Values given on the command line; None values count as not given.
+        flags: Values given on the command line, nested as the configuration is; None counts as not given.
 
     Raises:
         ConfigError: A source cannot be read, holds an unknown key or a value of the wrong type.
     """
     values: dict[str, Any] = {}
     if file is not None:
-        values |= _convert(cls, _section(read_toml(file), section, file), str(file), strict=True)
+        _merge(values, _convert(cls, _section(read_toml(file), section, file), str(file), strict=True))
     if env_prefix:
         found = os.environ if environ is None else environ
         given = {
@@ -50,10 +50,9 @@ def load_config(
             for key, value in found.items()
             if key.startswith(env_prefix)
         }
-        values |= _convert(cls, given, f"environment {env_prefix}*", strict=False)
+        _merge(values, _convert(cls, given, f"environment {env_prefix}*", strict=False))
     if flags:
-        given = {key: value for key, value in flags.items() if value is not None}
-        values |= _convert(cls, given, "command line", strict=False)
+        _merge(values, _convert(cls, _given(flags), "command line", strict=False))
     return _build(cls, values)
 
 
@@ -96,7 +95,8 @@ def _convert(cls: type[Any], given: Mapping[str, Any], source: str, *, strict: b
         if key not in names:
             raise ConfigError(f"{source}: unknown key {key!r}", hint=nearest(key, names))
         if dataclasses.is_dataclass(types[key]) and isinstance(value, Mapping):
-            values[key] = from_mapping(types[key], value, source=f"{source}: {key}")  # type: ignore[arg-type]
+            nested: Any = types[key]
+            values[key] = _convert(nested, value, f"{source}: {key}", strict=strict)
             continue
         try:
             values[key] = msgspec.convert(value, types[key], strict=strict)
@@ -105,8 +105,34 @@ def _convert(cls: type[Any], given: Mapping[str, Any], source: str, *, strict: b
     return values
 
 
-def _build(cls: type[T], values: Mapping[str, Any]) -> T:
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Let ``values`` win over what is there, table by table."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop what the command line left out, and tables that are empty without it."""
+    nested = {key: _given(v) if isinstance(v, Mapping) else v for key, v in flags.items()}
+    return {key: value for key, value in nested.items() if value is not None and value != {}}
+
+
+def _build(cls: type[T], values: Mapping[str, Any], base: T | None = None) -> T:
+    """Make ``cls``; a table that is given in part keeps the other values of the default in its place."""
+    tables = {key: value for key, value in values.items() if isinstance(value, dict)}
     try:
-        return cls(**values)
+        if base is None and not tables:
+            return cls(**values)
+        start = cls() if base is None else base
+        nested = {
+            key: _build(type(getattr(start, key)), value, getattr(start, key))
+            for key, value in tables.items()
+            if dataclasses.is_dataclass(getattr(start, key))
+        }
+        made: T = dataclasses.replace(start, **{**values, **nested})  # type: ignore[type-var]
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    return made

@@ -1,21 +1,21 @@
 """A bundle, opened and verified."""
 
 import io
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
+from burnish.bundle.container import ZIP_DAMAGE, Container, check_path, open_container
+from burnish.bundle.manifest import MANIFEST_NAME, MANIFEST_SEAL, FileEntry, Manifest, parse_manifest
+from burnish.errors import ArtifactError, InputError
+from burnish.files import sha256_bytes, sha256_stream
 
-from burnish.bundle.container import Container, check_path, open_container
-from burnish.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, parse_manifest
-from burnish.errors import ArtifactError
-from burnish.files import sha256_stream
-from burnish.graph import ComputeGraph
-from burnish.graph.signature import Array
+if TYPE_CHECKING:  # whoever only moves bundles about needs neither numpy nor onnx
+    from burnish.graph import ComputeGraph
+    from burnish.graph.signature import Array, Signature
 
 _MANIFEST_LIMIT = 16 << 20
-Samples = dict[str, Array]
+_CHANGED = "the file was changed or damaged: copy or pack it again"
 
 
 class Bundle:
@@ -36,7 +36,7 @@ class Bundle:
 
         Args:
             path: A folder or a ``.burnish`` file.
-            verify: Whether every file's digest is checked now; the manifest is always checked.
+            verify: Whether every byte is checked now; without it the manifest and the list of files are.
 
         Raises:
             NotFoundError: There is nothing at the path.
@@ -48,6 +48,7 @@ class Bundle:
             manifest = _read_manifest(container, str(path))
             _check_files(container, manifest, str(path))
             if verify:
+                container.check_seal()
                 for entry in manifest.files:
                     _verify(container, entry, str(path))
         return cls(path, manifest)
@@ -57,27 +58,49 @@ class Bundle:
         """Identity of the version."""
         return self.manifest.digest
 
-    def graph(self) -> ComputeGraph:
+    @property
+    def signature(self) -> "Signature":
+        """What the graph takes and gives, as the manifest says.
+
+        Raises:
+            ArtifactError: The manifest's entry is no signature.
+        """
+        from burnish.graph.signature import Signature
+
+        try:
+            return Signature.from_dict(self.manifest.signature)
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"{self.path}: the manifest's signature is malformed: {error!r}") from error
+
+    def graph(self) -> "ComputeGraph":
         """Read the graph; its bytes are verified on the way.
 
         Raises:
-            ArtifactError: The graph is not the one that the manifest names.
+            ArtifactError: It is damaged, not ONNX, or takes or gives other tensors than the manifest says.
         """
-        graph = ComputeGraph(self.read(self.manifest.graph))
-        if graph.digest != self.manifest.graph_digest:
+        from burnish.graph import ComputeGraph
+
+        try:
+            graph = ComputeGraph(self.read(self.manifest.graph))
+            signature = graph.signature
+        except InputError as error:
+            raise ArtifactError(f"{self.path}: {self.manifest.graph}: {error.message}") from error
+        if signature != self.signature:
             raise ArtifactError(
-                f"{self.path}: the graph has digest {graph.digest}, the manifest says {self.manifest.graph_digest}"
+                f"{self.path}: {self.manifest.graph} has another signature than the manifest says",
+                hint="pack it again",
             )
         return graph
 
-    def golden(self) -> tuple[Samples, Samples]:
-        """Return the golden inputs and the outputs that belong to them."""
-        with np.load(io.BytesIO(self.read(self.manifest.golden)), allow_pickle=False) as arrays:
-            sides: tuple[Samples, Samples] = ({}, {})
-            for key in arrays.files:
-                side, _, name = key.partition("/")
-                sides[side == "output"][name] = arrays[key]
-        return sides
+    def golden(self) -> tuple[dict[str, "Array"], dict[str, "Array"]]:
+        """Return the golden inputs and the outputs that belong to them.
+
+        Raises:
+            ArtifactError: They are damaged or do not fit the signature.
+        """
+        from burnish.bundle.golden import decode
+
+        return decode(self.read(self.manifest.golden), self.signature, source=str(self.path))
 
     def read(self, name: str) -> bytes:
         """Return one file's bytes, verified.
@@ -93,19 +116,42 @@ class Bundle:
             _verify(container, entry, str(self.path), copy_to=buffer)
         return buffer.getvalue()
 
+    def each_file(self, take: Callable[[FileEntry, BinaryIO], object]) -> None:
+        """Hand every file's entry and open stream to ``take``, one at a time, whatever their size.
+
+        Raises:
+            ArtifactError: A file cannot be read.
+        """
+        with open_container(self.path) as container:
+            for entry in self.manifest.files:
+                with container.open(entry.path) as stream:
+                    take(entry, stream)
+
 
 def _read_manifest(container: Container, source: str) -> Manifest:
     names = container.names()
-    if MANIFEST_NAME not in names:
-        raise ArtifactError(f"{source}: has no {MANIFEST_NAME}, so it is not a bundle")
-    if container.size(MANIFEST_NAME) > _MANIFEST_LIMIT:
-        raise ArtifactError(f"{source}: {MANIFEST_NAME} is larger than {_MANIFEST_LIMIT} bytes")
+    for name in (MANIFEST_NAME, MANIFEST_SEAL):
+        if name not in names:
+            raise ArtifactError(f"{source}: has no {name}, so it is not a bundle")
+        if container.size(name) > _MANIFEST_LIMIT:
+            raise ArtifactError(f"{source}: {name} is larger than {_MANIFEST_LIMIT} bytes")
+    data, seal = (_read(container, name, source) for name in (MANIFEST_NAME, MANIFEST_SEAL))
+    manifest = parse_manifest(data, source=source)
+    if manifest.seal() != seal:
+        raise ArtifactError(
+            f"{source}: {MANIFEST_NAME} has sha256 {sha256_bytes(data)}; "
+            f"{MANIFEST_SEAL} says {seal.decode('utf-8', 'backslashreplace').strip()}",
+            hint=_CHANGED,
+        )
+    return manifest
+
+
+def _read(container: Container, name: str, source: str) -> bytes:
     try:
-        with container.open(MANIFEST_NAME) as stream:
-            data = stream.read()
-    except zipfile.BadZipFile as error:
-        raise ArtifactError(f"{source}: {MANIFEST_NAME} is damaged: {error}") from error
-    return parse_manifest(data, source=source)
+        with container.open(name) as stream:
+            return stream.read()
+    except ZIP_DAMAGE as error:
+        raise ArtifactError(f"{source}: {name} is damaged: {error}", hint=_CHANGED) from error
 
 
 def _check_files(container: Container, manifest: Manifest, source: str) -> None:
@@ -114,10 +160,18 @@ def _check_files(container: Container, manifest: Manifest, source: str) -> None:
         check_path(name, source=source)
     if len(set(present)) != len(present) or len(set(listed)) != len(listed):
         raise ArtifactError(f"{source}: a path occurs twice")
+    own = {MANIFEST_NAME, MANIFEST_SEAL}
+    if taken := sorted(own & set(listed)):
+        raise ArtifactError(f"{source}: the manifest lists {taken[0]}, which is not one of its files")
     if missing := sorted(set(listed) - set(present)):
         raise ArtifactError(f"{source}: {missing[0]} is missing", hint="copy or pack it again")
-    if added := sorted(set(present) - set(listed) - {MANIFEST_NAME}):
+    if added := sorted(set(present) - set(listed) - own):
         raise ArtifactError(f"{source}: {added[0]} is not in the manifest")
+    folders = {
+        "/".join(name.split("/")[:depth]) for name in present for depth in range(1, name.count("/") + 1)
+    }
+    if both := sorted(folders & set(present)):
+        raise ArtifactError(f"{source}: {both[0]} is a file and a folder")
     for name, what in ((manifest.graph, "graph"), (manifest.golden, "golden samples")):
         if name not in listed:
             raise ArtifactError(f"{source}: the manifest lists no file for its {what}, {name!r}")
@@ -127,11 +181,11 @@ def _verify(container: Container, entry: FileEntry, source: str, *, copy_to: Bin
     try:
         with container.open(entry.path) as stream:
             digest, size = sha256_stream(stream, copy_to=copy_to)
-    except zipfile.BadZipFile as error:
-        raise ArtifactError(f"{source}: {entry.path} is damaged: {error}") from error
+    except ZIP_DAMAGE as error:
+        raise ArtifactError(f"{source}: {entry.path} is damaged: {error}", hint=_CHANGED) from error
     if (digest, size) != (entry.sha256, entry.bytes):
         raise ArtifactError(
             f"{source}: {entry.path} has sha256 {digest} and {size} bytes; "
             f"the manifest says {entry.sha256} and {entry.bytes}",
-            hint="the file was changed or damaged: copy or pack it again",
+            hint=_CHANGED,
         )

@@ -1,7 +1,7 @@
 """The manifest: what is in a bundle, where it came from, and what it needs."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -11,19 +11,23 @@ from burnish.files import sha256_bytes
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
+MANIFEST_SEAL = "manifest.json.sha256"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+
+
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One file of the bundle."""
 
     path: str
-    sha256: str
-    bytes: int
+    sha256: Sha256
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class EngineChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EngineChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """The engine that the evidence was measured on, and that serving uses."""
 
     backend: str
@@ -31,7 +35,7 @@ class EngineChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     threads: int = 0
 
 
-class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A metric with its interval."""
 
     value: float
@@ -42,11 +46,12 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     unit: str = ""
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Everything that a bundle says about itself.
 
     Its canonical JSON determines the digest, and the digest is the version's identity: two bundles with the
-    same digest are the same in every byte.
+    same digest are the same in every byte. Fields at their default are left out, so that a field added later
+    changes the digest of no bundle that was made before.
     """
 
     schema: int
@@ -73,8 +78,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     licence: str = ""
 
     def to_json(self) -> bytes:
-        """Return the canonical JSON: sorted keys, no spaces, UTF-8."""
+        """Return the canonical JSON: sorted keys, no spaces, no defaults, UTF-8."""
         return msgspec.json.encode(self, order="sorted")
+
+    def seal(self) -> bytes:
+        """Return the file that lies beside the manifest; ``sha256sum -c`` reads it too."""
+        return f"{sha256_bytes(self.to_json())}  {MANIFEST_NAME}\n".encode()
 
     @property
     def digest(self) -> str:
@@ -86,35 +95,34 @@ def parse_manifest(data: bytes, *, source: str) -> Manifest:
     """Read a manifest.
 
     Raises:
-        ArtifactError: It is not JSON, lacks or adds a key, is of a newer schema, or is not in canonical form.
+        ArtifactError: It is not JSON, lacks or adds a key, is of another schema, or is not in canonical form.
     """
     try:
         schema = msgspec.json.decode(data, type=dict[str, Any]).get("schema")
-    except msgspec.DecodeError as error:
-        raise ArtifactError(f"{source}: {MANIFEST_NAME} is not JSON: {error}") from error
-    if schema != SCHEMA:
-        raise ArtifactError(
-            f"{source}: its manifest has schema {schema!r}; this burnish reads {SCHEMA}",
-            hint="upgrade burnish" if isinstance(schema, int) and schema > SCHEMA else "pack it again",
-        )
-    try:
+        if schema != SCHEMA:
+            raise ArtifactError(
+                f"{source}: its manifest has schema {schema!r}; this burnish reads {SCHEMA}",
+                hint="upgrade burnish" if isinstance(schema, int) and schema > SCHEMA else "pack it again",
+            )
         manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.ValidationError as error:
         raise ArtifactError(f"{source}: {MANIFEST_NAME}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ArtifactError(f"{source}: {MANIFEST_NAME} is not JSON: {error}") from error
     if manifest.to_json() != data:
         raise ArtifactError(f"{source}: {MANIFEST_NAME} was changed after it was written")
     return manifest
 
 
-def check_name(name: str) -> str:
-    """Return a model's name if it is a good one.
+def check_name(name: str, *, what: str = "a model's name") -> str:
+    """Return a name if it is a good one.
 
     Raises:
         InputError: It is empty, too long, or holds other characters than a-z 0-9 . _ -
     """
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} cannot be a model's name",
+            f"{name!r} cannot be {what}",
             hint="use 1 to 128 characters of a-z 0-9 . _ - and begin with a letter or digit",
         )
     return name

@@ -18,7 +18,9 @@ from burnish.errors import BurnishError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
-out = Console()
+_PIPE_WIDTH = 160  # a table that goes to a file need not fit a screen
+
+out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True)
 
 

@@ -1,6 +1,6 @@
 """Smaller and faster under an accuracy floor, every step judged by a measurement."""
 
-from burnish.compress.run import CompressConfig, CompressResult, compress
-from burnish.compress.train import TrainConfig, train
+from burnish.compress.run import CompressConfig, CompressResult, Option, compress
+from burnish.compress.train import TrainConfig, train, train_task
 
-__all__ = ["CompressConfig", "CompressResult", "TrainConfig", "compress", "train"]
+__all__ = ["CompressConfig", "CompressResult", "Option", "TrainConfig", "compress", "train", "train_task"]

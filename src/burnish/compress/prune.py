@@ -12,6 +12,7 @@ from torch import nn
 from burnish.compress.groups import ChannelGroups, History, width_of
 from burnish.compress.importance import Importance, ImportanceName, build_importance
 from burnish.compress.train import (
+    WEIGHTS,
     TrainConfig,
     load_weights,
     predict,
@@ -28,7 +29,7 @@ from burnish.resume import Facts, Run
 
 Notify = Callable[[str], None]
 
-_WEIGHTS, _HISTORY = "weights.pt", "history.json"
+_HISTORY = "history.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ class Cut:
         model = task.build_model()
         history: History = [tuple(item) for item in json.loads((self.folder / _HISTORY).read_bytes())]
         ChannelGroups(model, tensors(task.split("valid").take(np.arange(2)))).replay(history)
-        load_weights(model, self.folder / _WEIGHTS)
+        load_weights(model, self.folder / WEIGHTS)
         return model.eval()
 
 
@@ -196,7 +197,7 @@ class _Pruner:
         )
         scores = self._scores(model)
         difference = paired_difference(self.baseline, scores)
-        save_weights(model.state_dict(), folder / _WEIGHTS)
+        save_weights(model.state_dict(), folder / WEIGHTS)
         write_atomic(folder / _HISTORY, json.dumps(history).encode())
         (folder / "training.pt").unlink()
         return {

@@ -7,7 +7,7 @@ seed and the epoch's number alone, so a run that goes on from its last checkpoin
 import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from burnish.errors import InputError
 from burnish.evaluate.task import Split, Task
 from burnish.files import atomic_writer
 from burnish.graph.signature import Array
+from burnish.resume import Facts, Run
 
 OnEpoch = Callable[["Epoch"], None]
 State = dict[str, torch.Tensor]
 
+WEIGHTS = "weights.pt"
 _EVALUATION_BATCH = 256
 
 
@@ -120,6 +122,44 @@ def train(
     model.load_state_dict(state.best)
     model.eval()
     return state.epochs
+
+
+def train_task(
+    task: Task,
+    config: TrainConfig,
+    work: Path,
+    *,
+    weights: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> nn.Module:
+    """Return a task's trained model: with the given weights, or trained in ``work``, once.
+
+    Args:
+        task: Network, data, loss and score.
+        config: How to train.
+        work: Folder of the run; an interrupted training goes on there.
+        weights: Weights to load instead of training.
+        on_epoch: Told after each epoch.
+
+    Raises:
+        InputError: The weights do not fit the network.
+    """
+    torch.manual_seed(config.seed)
+    model = task.build_model()
+    if weights is not None:
+        load_weights(model, weights)
+        return model.eval()
+
+    def work_in(folder: Path) -> Facts:
+        epochs = train(model, task, config, checkpoint=folder / "training.pt", on_epoch=on_epoch)
+        save_weights(model.state_dict(), folder / WEIGHTS)
+        (folder / "training.pt").unlink()
+        return {"epochs": [asdict(epoch) for epoch in epochs]}
+
+    run = Run(work, {"task": task.name, "train": asdict(config)})
+    run.step("train", work_in)
+    load_weights(model, run.folder("train") / WEIGHTS)
+    return model.eval()
 
 
 def predict(model: nn.Module, task: Task, split: Split) -> dict[str, Array]:

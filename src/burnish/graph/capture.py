@@ -127,7 +127,9 @@ def _quiet() -> Iterator[None]:
     What it has to say about a failure is in the exception.
     """
     loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx")]
-    levels = [(item, item.level) for logger in loggers for item in (logger, *logger.handlers)]
+    talkers: list[logging.Logger | logging.Handler] = [*loggers]
+    talkers += (handler for logger in loggers for handler in logger.handlers)
+    levels = [(talker, talker.level) for talker in talkers]
     nowhere = io.StringIO()
     for item, _ in levels:
         item.setLevel(logging.CRITICAL)

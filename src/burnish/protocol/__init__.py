@@ -1,1 +1,1 @@
-"""protocol."""
+"""The Open Inference Protocol v2 as data: requests, responses, and how errors are told."""

@@ -1,1 +1,6 @@
-"""registry."""
+"""Immutable versions, aliases moved by compare-and-swap, and a log that cannot be rewritten unseen."""
+
+from burnish.registry.audit import AuditEntry
+from burnish.registry.registry import Alias, ModelVersion, Registry
+
+__all__ = ["Alias", "AuditEntry", "ModelVersion", "Registry"]

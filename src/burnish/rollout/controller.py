@@ -91,6 +91,8 @@ class Controller:
         self._sleep = sleep
         self._intake = Intake(state, history.pairs(state.id))
         self._feed = Feed(server, state)
+        if not state.epoch:
+            self._feed.skip()  # earlier pairs are no evidence: they may be why this candidate was chosen
         self._began = self._step_began = clock()
         self._step_from = 0
         self._applied = self._stored = -float("inf")

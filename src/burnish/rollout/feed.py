@@ -49,6 +49,14 @@ class Feed:
             if len(page["observations"]) < _PAGE:
                 return before not in ("", self.epoch)
 
+    def skip(self) -> None:
+        """Pass over everything that was observed before the rollout began."""
+        while True:
+            page = self._server.observations(self._model, after=self.cursor, limit=_PAGE)
+            self.epoch, self.cursor = page["epoch"], page["last_seq"]
+            if len(page["observations"]) < _PAGE:
+                return
+
     @property
     def has_moved(self) -> bool:
         """Whether there is something that has not been stored."""

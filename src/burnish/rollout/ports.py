@@ -7,6 +7,10 @@ from typing import Any, Protocol
 class Server(Protocol):
     """What the controller asks of the servers; `burnish.client.AdminClient` is one."""
 
+    def models(self) -> dict[str, Any]:
+        """Return models with their loaded versions and digests."""
+        ...
+
     def traffic(self, model: str) -> dict[str, Any]:
         """Return the traffic policy in force."""
         ...

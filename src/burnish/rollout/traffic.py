@@ -5,11 +5,12 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from burnish.config import from_mapping
+import msgspec
+
 from burnish.errors import ConfigError, ConflictError, NotFoundError, nearest
 
 Arm = Literal["primary", "canary"]
@@ -77,10 +78,16 @@ class TrafficPolicy:
         Raises:
             ConfigError: An unknown key, a missing primary, a wrong type or a contradiction.
         """
+        names = [f.name for f in dataclasses.fields(cls)]
+        for key in data:
+            if key not in names:
+                raise ConfigError(f"traffic policy: unknown key {key!r}", hint=nearest(key, names))
         if "primary" not in data:
-            names = [f.name for f in dataclasses.fields(cls)]
             raise ConfigError("traffic policy: primary is missing", hint=f"keys: {', '.join(names)}")
-        return from_mapping(cls, data, source="traffic policy")
+        try:
+            return msgspec.convert(dict(data), cls)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"traffic policy: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as JSON data; `from_dict` is its inverse."""
@@ -175,16 +182,45 @@ class LiveTraffic:
             raise NotFoundError(f"model {model!r} has no traffic policy", hint=nearest(model, self._live))
         return live.policy
 
+    def describe(self, model: str) -> dict[str, Any]:
+        """Return the policy in force as JSON data.
+
+        Raises:
+            NotFoundError: No policy has been applied for the model.
+        """
+        return self.policy(model).to_dict()
+
+    def put(self, model: str, policy: Mapping[str, Any], *, loaded: Collection[str]) -> dict[str, Any]:
+        """Put a policy in force that came as JSON data, and return it.
+
+        Args:
+            model: Name of the model.
+            policy: What `TrafficPolicy.from_dict` takes.
+            loaded: Versions that are ready to serve.
+
+        Raises:
+            ConfigError: The policy is malformed or contradicts itself.
+            NotFoundError: It names a version that is not ready.
+            ConflictError: Its fencing token is older than the live policy's.
+        """
+        wanted = TrafficPolicy.from_dict(policy)
+        for version in sorted(wanted.versions - set(loaded)):
+            raise NotFoundError(
+                f"version {version!r} of {model!r} is not loaded", hint=nearest(version, loaded)
+            )
+        return self.apply(model, wanted).to_dict()
+
+    def versions_in_use(self, model: str) -> frozenset[str]:
+        """Return the versions that the policy in force may send requests to; none without a policy."""
+        live = self._live.get(model)
+        return live.policy.versions if live else frozenset()
+
     def lease_left_s(self, model: str) -> float:
         """Return for how long the canary's weight is still valid; 0 when there is none."""
         live = self._live.get(model)
         if live is None or live.policy.weight <= 0:
             return 0.0
         return max(0.0, live.expires - self._clock())
-
-    def models(self) -> list[str]:
-        """Return the models that have a policy."""
-        return sorted(self._live)
 
 
 def bucket(salt: bytes, key: str) -> float:

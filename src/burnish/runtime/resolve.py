@@ -90,7 +90,7 @@ def _explain(device: str, backend: str | None) -> str:
         if not status.available
     )
     asked = f"device {device!r}" + (f" of back end {backend!r}" if backend else "")
-    return f"{asked} cannot be used here. Available: {available}. Not available: {reasons or 'nothing else'}."
+    return f"{asked} cannot be used here. Available: {available}. Not available: {reasons or 'nothing else'}"
 
 
 def _hint(device: str) -> str:

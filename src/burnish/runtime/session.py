@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from burnish.errors import BackendError
+from burnish.errors import BackendError, UnsupportedOpError
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import Array
-from burnish.runtime.backend import Session, SessionOptions
+from burnish.runtime.backend import BackendSpec, Session, SessionOptions
 from burnish.runtime.resolve import resolve
 
 _FOREIGN = ">" if sys.byteorder == "little" else "<"
@@ -90,8 +90,18 @@ def open_session(
         CompileError: The engine refused the graph for another reason.
     """
     chosen = resolve(device, backend)
+    _check_dtypes(graph, chosen.spec)
     session = chosen.open(graph, device=device, options=options or SessionOptions())
     return CheckedSession(graph, session, backend=chosen.spec.name, device=device)
+
+
+def _check_dtypes(graph: ComputeGraph, spec: BackendSpec) -> None:
+    for tensor in (*graph.signature.inputs, *graph.signature.outputs):
+        if tensor.dtype not in spec.dtypes:
+            raise UnsupportedOpError(
+                f"{spec.name} cannot take or give {tensor.name!r}, which is {tensor.dtype}",
+                hint=f"it knows {', '.join(spec.dtypes)}; try another back end",
+            )
 
 
 def fit(array: Array) -> Array:

@@ -1,1 +1,1 @@
-"""serve."""
+"""Serving: HTTP in, batches formed, engines in processes of their own."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from burnish.errors import CapacityError, NotFoundError
+from burnish.errors import CapacityError
 from burnish.rollout.history import History
 from burnish.rollout.traffic import LiveTraffic, TrafficPolicy
 
@@ -25,7 +25,7 @@ class Model:
 class Fleet:
     """The admin face of a server, with simulated requests behind it."""
 
-    models: dict = field(default_factory=lambda: {"1": Model(), "2": Model()})
+    behaviour: dict = field(default_factory=lambda: {"1": Model(), "2": Model()})
     loaded: set = field(default_factory=lambda: {"1"})
     rate: int = 40
     users: int = 0
@@ -35,6 +35,7 @@ class Fleet:
     now: float = 0.0
     seed: int = 5
     policies: list = field(default_factory=list)
+    digests: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.live = LiveTraffic(self.clock)
@@ -46,17 +47,20 @@ class Fleet:
 
     # The face that a controller sees.
 
+    def models(self):
+        self._reach()
+        versions = [{"version": v, "digest": self.digests.get(v, "")} for v in sorted(self.loaded)]
+        return {"models": [{"name": "m", "versions": versions}]}
+
     def traffic(self, model):
         self._reach()
         return self.live.policy(model).to_dict()
 
     def set_traffic(self, model, policy):
         self._reach()
-        wanted = TrafficPolicy.from_dict(policy)
-        if not wanted.versions <= self.loaded:
-            raise NotFoundError(f"versions {wanted.versions - self.loaded} are not loaded")
-        self.policies.append(wanted)
-        return self.live.apply(model, wanted).to_dict()
+        applied = self.live.put(model, policy, loaded=self.loaded)
+        self.policies.append(TrafficPolicy.from_dict(applied))
+        return applied
 
     def observations(self, model, *, after=0, limit=1000):
         self._reach()
@@ -115,7 +119,7 @@ class Fleet:
         self.log.append({**raw, "seq": len(self.log) + 1, "late_label": late})
 
     def _answer(self, version, label, luck):
-        model = self.models[version]
+        model = self.behaviour[version]
         right = luck < model.accuracy
         return {
             "version": version,

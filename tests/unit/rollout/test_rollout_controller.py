@@ -53,7 +53,7 @@ def break_at(controller, weight, fleet, **faults):
     def on_look(snapshot):
         if snapshot.state.weight_percent == weight:
             for name, value in faults.items():
-                setattr(fleet.models["2"], name, value)
+                setattr(fleet.behaviour["2"], name, value)
 
     return on_look
 
@@ -70,7 +70,7 @@ def test_an_equal_candidate_goes_all_the_way_up_on_non_inferiority(make, fleet, 
 
 
 def test_a_better_candidate_goes_up_on_superiority(make, fleet):
-    fleet.models["2"].accuracy = 0.95
+    fleet.behaviour["2"].accuracy = 0.95
     assert make(SUPERIOR).run().phase is Phase.PROMOTED
 
 
@@ -83,7 +83,7 @@ def test_an_equal_candidate_is_never_called_superior_and_ends_undecided(make, fl
 
 
 def test_a_worse_candidate_is_stopped_in_the_shadow(make, fleet):
-    fleet.models["2"].accuracy = 0.7
+    fleet.behaviour["2"].accuracy = 0.7
     final = make().run()
     assert final.phase is Phase.ABORTED
     assert final.reason.startswith("harm")
@@ -233,7 +233,7 @@ def test_a_database_that_is_gone_keeps_the_weight_down_and_does_not_delay_a_roll
         controller._look_patiently(None)
         fleet.sleep(0.1)
     assert fleet.weight() == 0.1
-    fleet.models["2"].failing = True
+    fleet.behaviour["2"].failing = True
 
     def give_back(seconds):
         assert fleet.live.policy("m").halted  # traffic first, the record when it can
@@ -275,3 +275,13 @@ def test_constant_answers_are_caught_without_labels(make, fleet, monkeypatch):
 def test_two_steps_can_be_configured(make, fleet):
     make(RolloutPlan(criterion="noninferior", margin=2.0, shadow_share=1.0, steps=(50, 100))).run()
     assert weights(fleet) == [0.0, 0.5, 1.0, 0.0]
+
+
+def test_what_was_seen_before_the_rollout_is_no_evidence(make, fleet):
+    fleet.load("m", "2", "m@2")
+    fleet.live.apply("m", TrafficPolicy(primary="1", shadow="2", shadow_share=1.0))
+    fleet.sleep(0.1)
+    controller = make()
+    assert controller.look().pairs.n == 0
+    fleet.sleep(0.1)
+    assert controller.look().pairs.n == fleet.rate

@@ -175,3 +175,15 @@ def test_routing_while_policies_change_only_ever_sees_whole_ones():
     stop.set()
     reader.join()
     assert seen <= {Route("2"), Route("3")}
+
+
+def test_a_policy_may_only_name_versions_that_are_loaded():
+    traffic = live()
+    wanted = {"primary": "1", "canary": "2", "weight": 0.1}
+    with pytest.raises(NotFoundError, match="'2' of 'm' is not loaded"):
+        traffic.put("m", wanted, loaded=["1"])
+    assert traffic.versions_in_use("m") == {"1"}
+    applied = traffic.put("m", wanted, loaded=["1", "2"])
+    assert applied == traffic.describe("m")
+    assert traffic.versions_in_use("m") == {"1", "2"}
+    assert traffic.versions_in_use("x") == frozenset()

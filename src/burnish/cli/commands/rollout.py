@@ -11,34 +11,33 @@ from rich.live import Live
 from rich.table import Table
 
 from burnish.cli import render
-from burnish.cli.exit_codes import OK, exit_code_of
+from burnish.cli.exit_codes import exit_code_of
+from burnish.cli.options import RegistryOption
 from burnish.client import AdminClient
 from burnish.errors import ConfigError, GateError
 from burnish.registry import Registry
 from burnish.rollout import operator
 from burnish.rollout.controller import Snapshot
-from burnish.rollout.history import History, Phase, RolloutState
+from burnish.rollout.history import History, Phase, RolloutEvent, RolloutState
 from burnish.rollout.launch import launch
-from burnish.rollout.plan import RolloutPlan, load_plan
+from burnish.rollout.plan import load_plan
 from burnish.units import format_count
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = typer.Typer(no_args_is_help=True, help=__doc__, add_completion=False, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
-RegistryOption = Annotated[
-    Path, typer.Option("--registry", help="Folder of the registry.", envvar="BURNISH_REGISTRY")
-]
 ServerOption = Annotated[
     str, typer.Option("--server", help="Admin address of the server.", envvar="BURNISH_ADMIN_URL")
 ]
+_REGISTRY = Path(".burnish/registry")
 _SERVER = "http://127.0.0.1:8001"
 
 
 @app.command()
 def start(
     name: Name,
-    registry: RegistryOption,
     candidate: Annotated[str, typer.Option(help="Version or alias in the registry.")],
+    registry: RegistryOption = _REGISTRY,
     server: ServerOption = _SERVER,
     file: Annotated[Path | None, typer.Option(help="Rollout file (TOML); flags win over it.")] = None,
     criterion: Annotated[str | None, typer.Option(help="superior or noninferior.")] = None,
@@ -85,14 +84,14 @@ def start(
 
 
 @app.command()
-def status(name: Name, registry: RegistryOption, as_json: render.JsonOption = False) -> None:
+def status(name: Name, registry: RegistryOption = _REGISTRY, as_json: render.JsonOption = False) -> None:
     """Show where a model's last rollout stands, and on what evidence."""
     history = History(Registry(registry).engine)
     _show(history, history.latest(name), as_json=as_json)
 
 
 @app.command()
-def history(name: Name, registry: RegistryOption, as_json: render.JsonOption = False) -> None:
+def history(name: Name, registry: RegistryOption = _REGISTRY, as_json: render.JsonOption = False) -> None:
     """Show every rollout of a model with its timeline, the newest first."""
     store = History(Registry(registry).engine)
     found = store.rollouts(name)
@@ -110,7 +109,7 @@ def history(name: Name, registry: RegistryOption, as_json: render.JsonOption = F
 @app.command()
 def abort(
     name: Name,
-    registry: RegistryOption,
+    registry: RegistryOption = _REGISTRY,
     server: ServerOption = _SERVER,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "aborted by hand",
     as_json: render.JsonOption = False,
@@ -125,7 +124,7 @@ def abort(
 @app.command()
 def rollback(
     name: Name,
-    registry: RegistryOption,
+    registry: RegistryOption = _REGISTRY,
     server: ServerOption = _SERVER,
     reason: Annotated[str, typer.Option(help="Kept in the history.")] = "rolled back by hand",
     as_json: render.JsonOption = False,
@@ -222,7 +221,7 @@ def _document(history: History, state: RolloutState) -> dict[str, Any]:
     return dict(document)
 
 
-def _line(event: Any) -> tuple[str, str]:
+def _line(event: RolloutEvent) -> tuple[str, str]:
     """Return an event's kind and its facts in a few words."""
     facts = event.facts
     parts = []
@@ -234,8 +233,8 @@ def _line(event: Any) -> tuple[str, str]:
         parts.append(str(facts["reason"]))
     if "pairs" in facts:
         parts.append("{wins} wins, {losses} losses, {ties} ties".format(**facts["pairs"]))
-    for finding in facts.get("findings", [])[:1]:
-        parts.append(f"p = {finding['p']:.2g}")
+    if facts.get("findings"):
+        parts.append(f"p = {facts['findings'][0]['p']:.2g}")
     if "candidate" in facts:
         parts.append(f"{facts['primary']} > {facts['candidate']}")
     return event.kind, "; ".join(parts)

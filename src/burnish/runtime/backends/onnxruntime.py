@@ -1,11 +1,14 @@
 """ONNX Runtime."""
 
+import ctypes
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import ml_dtypes
+import numpy as np
 
 from burnish.errors import CompileError, DeviceError, UnsupportedDeviceError, UnsupportedOpError
 from burnish.graph import ComputeGraph
@@ -113,8 +116,12 @@ _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
 
 
 def _from_value(value: Any) -> Array:
-    array: Array = value.numpy()
-    return array.view(ml_dtypes.bfloat16) if value.element_type() == _BFLOAT16 else array
+    if value.element_type() != _BFLOAT16:
+        array: Array = value.numpy()
+        return array
+    shape = value.shape()  # the binding has no numpy dtype for it, but tells where the bytes lie
+    raw = ctypes.string_at(value.data_ptr(), 2 * math.prod(shape))
+    return np.frombuffer(bytearray(raw), ml_dtypes.bfloat16).reshape(shape)
 
 
 @cache

@@ -12,7 +12,7 @@ from burnish.plugins import require
 from burnish.runtime.backend import BackendSpec, DeviceStatus, SessionOptions
 
 _DEVICES = {"cpu": "CPU", "gpu": "GPU", "npu": "NPU"}
-_UNSUPPORTED = ("is not supported", "not supported", "Unsupported operator", "No conversion rule")
+_UNSUPPORTED = ("not supported", "Unsupported operator", "No conversion rule", "Conversion is failed")
 
 
 class OpenVinoBackend:
@@ -55,17 +55,19 @@ class OpenVinoBackend:
             config["INFERENCE_NUM_THREADS"] = options.threads
         try:
             model = _core().read_model(graph.to_bytes())
+            ports = _ports(model, graph.signature.input_names)
             compiled = _core().compile_model(model, _DEVICES[device], config)
         except Exception as error:  # the binding raises plain RuntimeErrors
             raise _load_error(error) from error
-        return OpenVinoSession(compiled, graph.signature.output_names)
+        return OpenVinoSession(compiled, ports, graph.signature.output_names)
 
 
 class OpenVinoSession:
     """A compiled graph with one infer request a thread."""
 
-    def __init__(self, compiled: Any, outputs: list[str]) -> None:
+    def __init__(self, compiled: Any, ports: Mapping[str, int], outputs: list[str]) -> None:
         self._compiled = compiled
+        self._ports = ports
         self._outputs = outputs
         self._local = threading.local()
 
@@ -75,7 +77,8 @@ class OpenVinoSession:
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
         try:
-            results = request.infer(inputs, share_inputs=True, share_outputs=False)
+            fed = {index: inputs[name] for name, index in self._ports.items()}
+            results = request.infer(fed, share_inputs=True, share_outputs=False)
         except Exception as error:
             raise DeviceError(f"openvino failed while running: {_last_line(error)}") from error
         return {name: results[index] for index, name in enumerate(self._outputs)}
@@ -91,8 +94,18 @@ def _core() -> Any:
     return require("openvino", extra="openvino", need="the back end 'openvino'").Core()
 
 
+def _ports(model: Any, names: list[str]) -> dict[str, int]:
+    """Return which input port takes each input; one that no output depends on may have none."""
+    if len(model.inputs) == len(names):  # by position: an input that is also an output takes its name
+        return {name: index for index, name in enumerate(names)}
+    return {
+        name: index for index, port in enumerate(model.inputs) for name in port.get_names() if name in names
+    }
+
+
 def _load_error(error: Exception) -> CompileError | UnsupportedOpError:
-    text = _last_line(error)
+    summary = [line.removeprefix("-- ") for line in str(error).splitlines() if line.startswith("-- ")]
+    text = "; ".join(summary) or _last_line(error)
     if any(words in str(error) for words in _UNSUPPORTED):
         return UnsupportedOpError(
             f"openvino cannot convert an operator of the graph: {text}",

@@ -1,10 +1,11 @@
 """PyTorch: the graph is carried out node by node with torch's own functions."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 from burnish.errors import DeviceError, UnsupportedOpError
@@ -12,7 +13,12 @@ from burnish.graph import ComputeGraph
 from burnish.graph.signature import DTYPES, Array
 from burnish.plugins import require
 from burnish.runtime.backend import BackendSpec, DeviceStatus, SessionOptions
-from burnish.runtime.torch_ops import Node, table
+
+if TYPE_CHECKING:
+    from burnish.runtime.torch_ops.node import Node
+
+_OLDEST_OPSET = 13
+_CONVERT_TO = 18
 
 
 class TorchBackend:
@@ -23,7 +29,7 @@ class TorchBackend:
         package="torch",
         extra="compress",
         devices=("cpu", "cuda", "mps"),
-        dtypes=tuple(dtype for dtype in DTYPES if dtype != "string"),
+        dtypes=tuple(dtype for dtype in DTYPES if dtype not in ("string", "uint64")),
     )
 
     def devices(self) -> list[DeviceStatus]:
@@ -41,46 +47,46 @@ class TorchBackend:
     def open(self, graph: ComputeGraph, *, device: str, options: SessionOptions) -> "TorchSession":
         """Load a graph; see `burnish.runtime.Backend.open`.
 
-        Eager PyTorch does not rewrite graphs, and its threads are set for the whole process.
+        Eager PyTorch does not rewrite graphs, so that ``options.optimization`` makes no difference; its
+        threads are those of the whole process.
         """
         torch = _torch()
+        if options.extra:
+            raise UnsupportedOpError(
+                f"the torch back end has no options of its own, got {', '.join(options.extra)}"
+            )
         if options.threads:
             torch.set_num_threads(options.threads)
-        known = table()
-        missing = sorted({node.op_type for node in graph.model.graph if node.op_type not in known})
-        if missing:
-            raise UnsupportedOpError(
-                f"the torch back end has no {', '.join(missing)}", hint="try onnxruntime or openvino"
-            )
-        return TorchSession(torch, graph, device)
+        return TorchSession(torch, _modern(graph.model), graph.signature.output_names, device)
 
 
 class TorchSession:
     """The nodes of a graph in order, with its weights on the device."""
 
-    def __init__(self, torch: Any, graph: ComputeGraph, device: str) -> None:
+    def __init__(self, torch: Any, model: ir.Model, outputs: list[str], device: str) -> None:
+        from burnish.runtime.torch_ops import TABLE, refusal
+
         self._torch = torch
         self._device = device
-        self._outputs = graph.signature.output_names
-        known = table()
-        body = graph.model.graph
-        self._steps = [(known[node.op_type], _plain(node)) for node in body]
-        self._weights = {
-            str(name): self._to_torch(value.const_value.numpy())
-            for name, value in body.initializers.items()
-            if value.const_value is not None
-        }
+        self._outputs = outputs
+        nodes = [_plain(node) for node in model.graph]
+        refused = sorted({why for node in nodes if node.op != "Constant" and (why := refusal(node))})
+        if refused:
+            raise UnsupportedOpError(
+                f"the torch back end has no {', '.join(refused)}", hint="try onnxruntime or openvino"
+            )
+        self._steps = [(TABLE[node.op], node) for node in nodes if node.op != "Constant"]
+        self._weights = {name: self._to_torch(array) for name, array in _constants(model, nodes).items()}
         self._last_use = {name: i for i, (_, node) in enumerate(self._steps) for name in node.inputs}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once; see `burnish.runtime.Session.run`."""
-        values: dict[str, Any] = {name: self._to_torch(array) for name, array in inputs.items()}
         try:
+            values: dict[str, Any] = {name: self._to_torch(array) for name, array in inputs.items()}
             with self._torch.inference_mode():
                 for index, (function, node) in enumerate(self._steps):
                     self._step(values, index, function, node)
-                found = {name: self._value(values, name) for name in self._outputs}
-                return {name: self._to_numpy(value) for name, value in found.items()}
+                return {name: self._to_numpy(self._value(values, name)) for name in self._outputs}
         except (RuntimeError, IndexError, TypeError, ValueError) as error:
             raise DeviceError(f"torch failed while running: {error}") from error
 
@@ -88,7 +94,7 @@ class TorchSession:
         """Let go of the weights."""
         self._steps, self._weights = [], {}
 
-    def _step(self, values: dict[str, Any], index: int, function: Any, node: Node) -> None:
+    def _step(self, values: dict[str, Any], index: int, function: Any, node: "Node") -> None:
         arguments = [self._value(values, name) if name else None for name in node.inputs]
         results = function(node, *arguments)
         results = results if isinstance(results, tuple) else (results,)
@@ -108,7 +114,7 @@ class TorchSession:
         return tensor.to(self._device)
 
     def _to_numpy(self, tensor: Any) -> Array:
-        tensor = tensor.detach().cpu()
+        tensor = tensor.detach().cpu().contiguous()
         if tensor.dtype == self._torch.bfloat16:
             array: Array = tensor.view(self._torch.int16).numpy().view(ml_dtypes.bfloat16).copy()
             return array
@@ -116,9 +122,41 @@ class TorchSession:
         return np.array(tensor.numpy(), copy=True)
 
 
-def _plain(node: ir.Node) -> Node:
+def _modern(model: ir.Model) -> ir.Model:
+    """Return the model in an opset that the functions follow."""
+    version = model.graph.opset_imports.get("", _CONVERT_TO)
+    if version >= _OLDEST_OPSET:
+        return model
+    try:
+        proto = onnx.version_converter.convert_version(ir.serde.serialize_model(model), _CONVERT_TO)
+    except Exception as error:  # the converter raises plain RuntimeErrors, and others, for what it lacks
+        raise UnsupportedOpError(
+            f"the torch back end cannot raise opset {version} to {_CONVERT_TO}: {error}",
+            hint="export with opset 13 or later, or try onnxruntime",
+        ) from error
+    return ir.serde.deserialize_model(proto)
+
+
+def _constants(model: ir.Model, nodes: "list[Node]") -> dict[str, Array]:
+    stored = {
+        str(name): value.const_value.numpy()
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None
+    }
+    for node in nodes:
+        if node.op == "Constant":
+            ((kind, value),) = node.attributes.items()
+            dtype = {"value_float": np.float32, "value_floats": np.float32}.get(kind)
+            stored[node.outputs[0]] = np.asarray(value, dtype)
+    return stored
+
+
+def _plain(node: ir.Node) -> "Node":
+    from burnish.runtime.torch_ops.node import Node
+
     return Node(
         op=node.op_type,
+        domain=node.domain,
         inputs=tuple(value.name or "" if value is not None else "" for value in node.inputs),
         outputs=tuple(value.name or "" for value in node.outputs),
         attributes={name: _attribute(value) for name, value in node.attributes.items()},

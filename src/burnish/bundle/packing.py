@@ -1,35 +1,32 @@
-"""Making a bundle: all of it, or nothing."""
+"""Making a bundle from a graph: all of it, or nothing."""
 
-import io
 import shutil
 import subprocess
-import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from burnish.bundle import golden
 from burnish.bundle.bundle import Bundle
-from burnish.bundle.container import SUFFIX
 from burnish.bundle.manifest import (
-    MANIFEST_NAME,
     SCHEMA,
     EngineChoice,
     FileEntry,
     Manifest,
     Measured,
     check_name,
+    parse_manifest,
 )
-from burnish.bundle.runtime_lock import current_lock
-from burnish.errors import ConflictError
-from burnish.files import atomic_writer, sha256_bytes, sync_directory, write_atomic
+from burnish.bundle.runtime_lock import CORE_PACKAGES, current_lock
+from burnish.bundle.write import write_bundle
+from burnish.errors import ArtifactError, InputError
+from burnish.files import sha256_bytes
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import Array
 from burnish.runtime.backend import SessionOptions
+from burnish.runtime.resolve import get_backend
 from burnish.runtime.session import open_session
 
 _GRAPH, _GOLDEN = "graph.onnx", "golden.npz"
@@ -73,15 +70,15 @@ def pack(path: str | Path, graph: ComputeGraph, request: PackRequest) -> Bundle:
         The bundle, opened and verified.
 
     Raises:
-        InputError: The name is not a good one, or the golden inputs do not fit the graph.
+        InputError: The name is not a good one, the golden inputs do not fit the graph, or a value of the
+            request cannot be written as JSON.
         ConflictError: There is something at the path already; it is left as it is.
         UnsupportedDeviceError: The engine's device cannot be used here.
     """
     path = Path(path)
     check_name(request.name)
-    if path.exists():
-        raise ConflictError(f"{path}: already exists", hint="choose another path, or remove it first")
     files = {_GRAPH: graph.to_bytes(), _GOLDEN: _golden(graph, request)}
+    engine = get_backend(request.engine.backend).spec.package
     manifest = Manifest(
         schema=SCHEMA,
         name=request.name,
@@ -94,7 +91,7 @@ def pack(path: str | Path, graph: ComputeGraph, request: PackRequest) -> Bundle:
         signature=graph.signature.to_dict(),
         golden=_GOLDEN,
         engine=request.engine,
-        runtime_lock=current_lock(),
+        runtime_lock=current_lock((*CORE_PACKAGES, engine)),
         metrics=dict(request.metrics),
         hyper_parameters=dict(request.hyper_parameters),
         evidence=dict(request.evidence),
@@ -104,9 +101,24 @@ def pack(path: str | Path, graph: ComputeGraph, request: PackRequest) -> Bundle:
         code_revision=_code_revision(),
         licence=request.licence,
     )
-    files[MANIFEST_NAME] = manifest.to_json()
-    (_write_zip if path.suffix == SUFFIX else _write_folder)(path, files)
+    _check_readable(manifest)
+    write_bundle(path, manifest, lambda entry, stream: stream.write(files[entry.path]))
     return Bundle.open(path)
+
+
+def _check_readable(manifest: Manifest) -> None:
+    """Find what JSON cannot say, such as a metric that is NaN, before anything is written."""
+    try:
+        parse_manifest(manifest.to_json(), source="the request")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(
+            f"the manifest of {manifest.name!r} cannot be written as JSON: {error}",
+            hint="give plain numbers, strings, lists and mappings",
+        ) from error
+    except ArtifactError as error:
+        raise InputError(
+            error.message, hint="every metric and its interval must be a finite number"
+        ) from error
 
 
 def _golden(graph: ComputeGraph, request: PackRequest) -> bytes:
@@ -114,41 +126,14 @@ def _golden(graph: ComputeGraph, request: PackRequest) -> bytes:
     options = SessionOptions(threads=engine.threads)
     with open_session(graph, device=engine.device, backend=engine.backend, options=options) as session:
         outputs = session.run(request.golden_inputs)
-    arrays = {f"input/{name}": array for name, array in request.golden_inputs.items()}
-    arrays |= {f"output/{name}": array for name, array in outputs.items()}
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    with (
-        atomic_writer(path) as stream,
-        zipfile.ZipFile(stream, "w", compression=zipfile.ZIP_STORED) as archive,
-    ):
-        for name, data in files.items():
-            # a fixed date: equal content gives an equal file
-            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), data)
-
-
-def _write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        for name, data in files.items():
-            write_atomic(temporary / name, data)
-        temporary.chmod(0o755)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_directory(path.parent)
+    return golden.encode(request.golden_inputs, outputs)
 
 
 def _code_revision() -> str:
-    """Return the git commit of the working folder; empty outside a checkout."""
+    """Return the git commit of the working folder, marked when files differ from it; empty outside a checkout."""
     git = shutil.which("git")
     if git is None:
         return ""
-    done = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    command = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,93 @@
+"""Run a graph once on a device of your choice."""
+
+import io
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from burnish.cli.commands.capture import parse_sizes
+from burnish.cli.render import JsonOption, emit_json, err, table
+from burnish.errors import ConfigError
+from burnish.files import write_atomic
+from burnish.graph import ComputeGraph, Signature
+from burnish.graph.samples import random_inputs, read_inputs
+from burnish.graph.signature import Array
+from burnish.runtime import SessionOptions, open_session
+from burnish.units import format_ms
+
+app = typer.Typer()
+
+_SHOWN = 6
+
+
+@app.command()
+def infer(
+    model: Annotated[Path, typer.Argument(help="ONNX file.")],
+    source: Annotated[
+        list[str] | None, typer.Option("--input", help="An .npz file, or NAME=FILE.npy; may be repeated.")
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Make the inputs up.")] = False,
+    batch: Annotated[int, typer.Option(help="Rows of made-up inputs.", min=0)] = 1,
+    size: Annotated[
+        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the made-up inputs.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="Where to run; see `burnish doctor`.")] = "cpu",
+    backend: Annotated[str | None, typer.Option(help="Engine. [default: the preferred one]")] = None,
+    threads: Annotated[int, typer.Option(help="Threads; 0 leaves them to the engine.", min=0)] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz file.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a graph once and show its outputs."""
+    if bool(source) == random:
+        raise ConfigError("infer needs inputs", hint="give either --input or --random")
+    graph = ComputeGraph(model)
+    sizes = parse_sizes(size or [])
+    inputs = (
+        read_inputs(source, graph.signature)
+        if source
+        else random_inputs(graph.signature, batch=batch, sizes=sizes, seed=seed)
+    )
+    with open_session(
+        graph, device=device, backend=backend, options=SessionOptions(threads=threads)
+    ) as session:
+        begin = time.perf_counter()
+        outputs = session.run(inputs)
+        elapsed_ms = (time.perf_counter() - begin) * 1000
+    if out is not None:
+        _save(out, outputs)
+    if json:
+        emit_json(
+            {"backend": session.backend, "device": device, "first_run_ms": elapsed_ms}
+            | {"outputs": _typed(outputs, graph.signature)}
+        )
+    else:
+        table(
+            f"outputs of {session.backend} on {device}",
+            ["name", "dtype", "shape", "values"],
+            [(name, a.dtype, list(a.shape), _preview(a)) for name, a in outputs.items()],
+        )
+        err.print(f"first run {format_ms(elapsed_ms)}", highlight=False)
+
+
+def _typed(outputs: dict[str, Array], signature: Signature) -> list[dict[str, Any]]:
+    dtypes = {spec.name: spec.dtype for spec in signature.outputs}
+    return [
+        {"name": name, "dtype": dtypes[name], "shape": list(array.shape), "data": array.ravel()}
+        for name, array in outputs.items()
+    ]
+
+
+def _preview(array: Array) -> str:
+    flat = array.ravel()
+    shown = " ".join(f"{v:.4g}" if array.dtype.kind == "f" else str(v) for v in flat[:_SHOWN])
+    return shown + (" ..." if flat.size > _SHOWN else "")
+
+
+def _save(path: Path, outputs: dict[str, Array]) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, allow_pickle=False, **outputs)
+    write_atomic(path, stream.getvalue())

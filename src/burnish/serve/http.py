@@ -1,0 +1,262 @@
+"""The hot path: HTTP/1.1 for ``/v2``, straight on the event loop's transport."""
+
+import asyncio
+import gzip
+import zlib
+from collections import deque
+from typing import Any, cast
+
+import httptools
+import orjson
+
+from burnish.errors import BurnishError, DeadlineError, InputError, InternalError
+from burnish.logs import get_logger
+from burnish.protocol.problem import problem_body, status_of
+from burnish.serve.config import ServeConfig
+from burnish.serve.routes import Answer, Request, Routes
+
+log = get_logger(__name__)
+
+_REASONS = {
+    200: "OK", 204: "No Content", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type",
+    422: "Unprocessable Content", 431: "Request Header Fields Too Large", 500: "Internal Server Error",
+    503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection. Requests that are pipelined are answered in their order, one at a time."""
+
+    def __init__(self, routes: Routes, config: ServeConfig, connections: set["HttpProtocol"]) -> None:
+        self._routes = routes
+        self._config = config
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request] = deque()
+        self._current: Request | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._refused = self._closing = False
+        self._begin()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to listen."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._connections.add(self)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base class decides
+        """Let go of what the client will not read any more."""
+        self._connections.discard(self)
+        self._stop_watch()
+        if self._current is not None and self._current.cancel is not None:
+            self._current.cancel()
+        self._current = None
+        self._waiting.clear()
+        self._closing = True
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come."""
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(InputError("upgrading the connection is not supported"), 400)
+        except httptools.HttpParserError as error:
+            if not self._refused:
+                self._refuse(InputError(f"malformed HTTP request: {error}"), 400)
+
+    # httptools' callbacks
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._url += url
+        self._limit_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._limit_head(len(name) + len(value))
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Refuse a body that is too large before it is sent."""
+        length = self._headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._config.max_body_bytes:
+            self._refuse(_too_large(self._config), 413)
+        elif self._headers.get("expect", "").lower() == "100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        if self._refused:
+            return
+        self._body.append(body)
+        self._size += len(body)
+        if self._size > self._config.max_body_bytes:
+            self._refuse(_too_large(self._config), 413)
+
+    def on_message_complete(self) -> None:
+        """A request is whole: answer it now, or when those before it are answered."""
+        if self._refused:
+            return
+        self._stop_watch()
+        self._waiting.append(
+            Request(
+                method=self._parser.get_method().decode("latin-1"),
+                target=self._url.decode("latin-1"),
+                headers=self._headers,
+                body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
+                keep_alive=self._parser.should_keep_alive(),
+            )
+        )
+        if self._current is None:
+            self._next()
+
+    # our own
+
+    def drain(self) -> None:
+        """Answer what is under way and then close; close at once when nothing is."""
+        self._closing = True
+        if self._current is None:
+            self._transport.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._current is not None
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._size = self._head = 0
+
+    def _limit_head(self, size: int) -> None:
+        self._head += size
+        if self._head > self._config.max_header_bytes and not self._refused:
+            self._refuse(
+                InputError(f"the request head is larger than {self._config.max_header_bytes} bytes"), 431
+            )
+
+    def _next(self) -> None:
+        if not self._waiting:
+            if self._closing:
+                self._transport.close()
+            else:
+                self._watch()
+            return
+        request = self._current = self._waiting.popleft()
+        try:
+            request.body = _decompress(request, self._config.max_body_bytes)
+            self._routes.handle(request, lambda answer: self._answer(request, answer))
+        except BurnishError as error:
+            self._answer(request, error)
+        except Exception as error:
+            log.exception("unexpected error", target=request.target)
+            self._answer(
+                request, InternalError(f"unexpected {type(error).__name__}", hint="please report it")
+            )
+
+    def _answer(self, request: Request, answer: Answer | BurnishError) -> None:
+        if request is not self._current:
+            return  # the connection is gone
+        self._current = None
+        keep_alive = request.keep_alive and not self._closing
+        self._transport.write(_response(answer, request.headers, keep_alive=keep_alive))
+        if keep_alive:
+            self._next()
+        else:
+            self._transport.close()
+
+    def _refuse(self, error: BurnishError, status: int) -> None:
+        """Answer what cannot be read any further, and close."""
+        self._refused = True
+        answer = Answer(status, orjson.dumps(problem_body(error)))
+        self._transport.write(_response(answer, {}, keep_alive=False))
+        self._transport.close()
+
+    def _watch(self) -> None:
+        self._stop_watch()
+        self._idle = self._loop.call_later(self._config.idle_timeout_s, self._on_silence)
+
+    def _stop_watch(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def _on_silence(self) -> None:
+        if self._url and not self._refused:
+            self._refuse(DeadlineError("the request did not arrive in time"), 408)
+        else:
+            self._transport.close()
+
+
+def _too_large(config: ServeConfig) -> InputError:
+    return InputError(
+        f"the body is larger than {config.max_body_bytes} bytes", hint="send fewer rows at once"
+    )
+
+
+def _response(answer: Answer | BurnishError, request_headers: dict[str, str], *, keep_alive: bool) -> bytes:
+    if isinstance(answer, BurnishError):
+        status = status_of(answer)[0]
+        answer = Answer(status, orjson.dumps(problem_body(answer)))
+    body, headers = _compress(answer, request_headers.get("accept-encoding", ""))
+    lines = [
+        f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}",
+        f"content-type: {answer.content_type}",
+        f"content-length: {len(body)}",
+        *headers,
+    ]
+    if answer.header_length is not None:
+        lines.append(f"inference-header-content-length: {answer.header_length}")
+    if answer.status == 503:
+        lines.append("retry-after: 1")
+    if not keep_alive:
+        lines.append("connection: close")
+    return "\r\n".join((*lines, "\r\n")).encode("latin-1") + body
+
+
+def _compress(answer: Answer, accepted: str) -> tuple[bytes, list[str]]:
+    wanted = {part.partition(";")[0].strip() for part in accepted.lower().split(",")}
+    if answer.status != 200 or len(answer.body) < 512:
+        return answer.body, []
+    if "gzip" in wanted:
+        return gzip.compress(answer.body, compresslevel=1), ["content-encoding: gzip"]
+    if "deflate" in wanted:
+        return zlib.compress(answer.body, level=1), ["content-encoding: deflate"]
+    return answer.body, []
+
+
+def _decompress(request: Request, limit: int) -> bytes:
+    """Undo the body's content encoding, without ever holding more than the limit.
+
+    Raises:
+        InputError: The encoding is unknown, or the data are damaged or too large.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return request.body
+    if encoding not in ("gzip", "deflate"):
+        raise InputError(f"content-encoding {encoding!r} is not supported", hint="use gzip, deflate or none")
+    decompressor: Any = zlib.decompressobj(31 if encoding == "gzip" else 15)
+    try:
+        data: bytes = decompressor.decompress(request.body, limit + 1)
+    except zlib.error as error:
+        raise InputError(f"the {encoding} body is damaged: {error}") from error
+    if len(data) > limit:
+        raise InputError(
+            f"the body is larger than {limit} bytes when decompressed", hint="send fewer rows at once"
+        )
+    if not decompressor.eof:
+        raise InputError(f"the {encoding} body is cut off")
+    return data
