@@ -20,7 +20,7 @@ from burnish.errors import ConflictError, InputError, NotFoundError
 from burnish.files import write_atomic
 from burnish.logs import get_logger
 from burnish.registry import Registry
-from burnish.registry.registry import split_reference
+from burnish.registry.records import split_reference
 from burnish.rollout.traffic import LiveTraffic, TrafficPolicy
 from burnish.serve.admin import Admin
 from burnish.serve.config import ServeConfig

@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,19 +12,22 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from typer.testing import CliRunner
 
 from burnish.bundle import EngineChoice, PackRequest, pack
+from burnish.cli.main import app
 from burnish.client import AdminClient, Client
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, ConfigError, ConflictError, NotFoundError, ShapeError
 from burnish.graph import ComputeGraph
 from burnish.registry import Registry
 from burnish.rollout import operator
 from burnish.rollout.history import History, Phase
-from burnish.rollout.launch import launch
+from burnish.rollout.launch import launch_rollout
 from burnish.rollout.plan import GuardLimits, RolloutPlan
 
 CLASSES = 10
@@ -38,9 +43,20 @@ PLAN = RolloutPlan(
     guards=GUARDS,
 )
 
+PLAN_FILE = """
+criterion = "noninferior"
+margin = 3.0
+shadow_share = 1.0
+min_requests = 20
+poll_ms = 50.0
+[guards]
+latency_ratio = 20.0
+latency_slack_ms = 500.0
+"""
 
-def classifier(path, *, scale, switched=1.0):
-    """Logits are the first ten inputs times ``scale``, or times ``switched`` where the last input is 1."""
+
+def classifier(path, *, scale, switched=1.0, root=False):
+    """Logits are ten inputs times ``scale``; where the last input is 1, also ``switched`` or its square root."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", CLASSES + 1])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", CLASSES])
     identity = np.eye(CLASSES + 1, CLASSES, dtype=np.float32)
@@ -56,7 +72,8 @@ def classifier(path, *, scale, switched=1.0):
         helper.make_node("MatMul", ["x", "identity"], ["scores"]),
         helper.make_node("MatMul", ["x", "last"], ["switch"]),
         helper.make_node("Add", ["switch", "one"], ["factor"]),
-        helper.make_node("Mul", ["scores", "factor"], ["switched"]),
+        helper.make_node("Sqrt" if root else "Identity", ["factor"], ["fault"]),
+        helper.make_node("Mul", ["scores", "fault"], ["switched"]),
         helper.make_node("Mul", ["switched", "scale"], ["y"]),
     ]
     graph = helper.make_graph(nodes, "classifier", [x], [y], constants)
@@ -70,16 +87,22 @@ def classifier(path, *, scale, switched=1.0):
 
 
 @pytest.fixture(scope="module")
-def registry_root(tmp_path_factory):
+def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("live")
     registry = Registry(folder / "registry")
     registry.push(classifier(folder / "1", scale=1.0))
     registry.push(classifier(folder / "2", scale=2.0))  # the same answers
     registry.push(classifier(folder / "3", scale=3.0, switched=-1.0))  # wrong once the switch is on
-    registry.push(classifier(folder / "4", scale=4.0, switched=float("nan")))
+    registry.push(classifier(folder / "4", scale=4.0, switched=-1.0, root=True))  # NaN
     registry.set_alias("m", "primary", 1)
     registry.engine.dispose()
     return registry.root
+
+
+@pytest.fixture
+def registry_root(template, tmp_path):
+    """A registry without history, for alpha is spent over the candidates of one primary."""
+    return Path(shutil.copytree(template, tmp_path / "registry"))
 
 
 @dataclass
@@ -140,9 +163,8 @@ class World:
 
 @pytest.fixture
 def world(registry_root, tmp_path):
-    """A server of version 1, two clients, and the registry with its alias back at version 1."""
+    """A server of version 1 under the load of two clients, and its registry."""
     registry = Registry(registry_root)
-    registry.set_alias("m", "primary", 1)
     with serving(registry_root, tmp_path) as urls, AdminClient(urls["admin"]) as admin:
         load = Load(urls["http"])
         with ThreadPoolExecutor(2) as pool:
@@ -159,7 +181,9 @@ def world(registry_root, tmp_path):
 
 
 def roll_out(world, candidate, plan=PLAN, on_look=None):
-    controller = launch("m", candidate=candidate, registry=world.registry, server=world.admin, plan=plan)
+    controller = launch_rollout(
+        "m", candidate=candidate, registry=world.registry, server=world.admin, plan=plan
+    )
     return controller.run(on_look)
 
 
@@ -212,49 +236,60 @@ def test_a_fault_in_the_ramp_is_rolled_back_in_under_a_second_from_the_alarm(wor
     assert not world.load.failures
 
 
-def test_the_command_line_tells_the_same_story(world):
+def test_the_command_line_tells_the_same_story(world, tmp_path):
     flags = ["--registry", str(world.registry.root), "--json"]
     server = ["--server", world.urls["admin"]]
 
     def burnish(*arguments):
-        command = [sys.executable, "-m", "burnish", "rollout", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        return done.returncode, done.stdout, done.stderr
+        return CliRunner().invoke(app, ["rollout", *arguments])
 
-    plan = world.registry.root.parent / "rollout.toml"
-    plan.write_text(
-        'criterion = "noninferior"\nmargin = 3.0\nshadow_share = 1.0\nmin_requests = 20\npoll_ms = 50.0\n'
-        "[guards]\nlatency_ratio = 20.0\nlatency_slack_ms = 500.0\n"
-    )
-    code, out, err = burnish(
-        "start", "m", "--candidate", "2", "--file", str(plan), "--steps", "50,100", *server, *flags
-    )
-    assert code == 0, err
-    told = json.loads(out)
-    assert told["phase"] == "promoted"
-    assert told["plan"]["steps"] == [50, 100]
-    assert [event["kind"] for event in told["events"]] == ["started", "step", "step", "promoted"]
-    assert json.loads(burnish("status", "m", *flags)[1]) == told
-    assert json.loads(burnish("history", "m", *flags)[1])[0] == told
-    undone = json.loads(burnish("rollback", "m", *server, *flags)[1])
-    assert (undone["phase"], undone["primary"], undone["changed"]) == ("rolled_back", "1", True)
-    assert not json.loads(burnish("abort", "m", *server, *flags)[1])["changed"]
-    code, out, err = burnish("start", "m", "--candidate", "9", *server, *flags)
-    assert (code, out) == (2, "")
-    assert "no version 9" in err
-    code, out, err = burnish("start", "m", "--candidate", "2", "--margin", "1", *server, *flags)
-    assert code == 2
-    assert "--margin" in err
+    def told(*arguments):
+        result = burnish(*arguments, *flags)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    plan = tmp_path / "rollout.toml"
+    plan.write_text(PLAN_FILE)
+    started = told("start", "m", "--candidate", "2", "--file", str(plan), "--steps", "50,100", *server)
+    assert started["phase"] == "promoted"
+    assert started["plan"]["steps"] == [50, 100]
+    assert [event["kind"] for event in started["events"]] == ["started", "step", "step", "promoted"]
+    assert told("status", "m") == started
+    assert told("history", "m") == [started]
+    assert "rolled_back" in burnish("rollback", "m", *server, *flags[:2]).stdout
+    assert not told("abort", "m", *server)["changed"]
     assert world.admin.traffic("m")["primary"] == "1"
-
-
-def test_a_killed_controller_leaves_no_weight_and_its_successor_finishes(world):
-    flags = ["--registry", str(world.registry.root), "--server", world.urls["admin"]]
-    plan = world.registry.root.parent / "slow.toml"
-    plan.write_text(
-        'criterion = "noninferior"\nmargin = 3.0\nshadow_share = 1.0\nmin_requests = 20\npoll_ms = 50.0\n'
-        "soak_s = 4.0\nlease_s = 2.0\n[guards]\nlatency_ratio = 20.0\nlatency_slack_ms = 500.0\n"
+    for text in (burnish("status", "m", *flags[:2]).stdout, burnish("history", "m", *flags[:2]).stdout):
+        assert "rolled_back" in text
+    undecided = burnish(
+        "start", "m", "--candidate", "2", "--timeout-s", "0.3", "--criterion", "superior", *server, *flags[:2]
     )
+    assert undecided.exit_code == 3
+    assert "inconclusive" in undecided.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "word"),
+    [
+        (["--candidate", "9"], NotFoundError, "no version 9"),
+        (["--candidate", "2", "--margin", "1"], ConfigError, "--margin"),
+        (["--candidate", "2", "--steps", "ten"], ConfigError, "--steps"),
+        (["--candidate", "2", "--criterion", "better"], ConfigError, "criterion"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_error_and_traffic_stays(world, arguments, error, word):
+    before = world.admin.traffic("m")
+    flags = ["--registry", str(world.registry.root), "--server", world.urls["admin"]]
+    result = CliRunner().invoke(app, ["rollout", "start", "m", *arguments, *flags])
+    assert type(result.exception) is error
+    assert word in str(result.exception)
+    assert world.admin.traffic("m") == before
+
+
+def test_a_killed_controller_leaves_no_weight_and_its_successor_finishes(world, tmp_path):
+    flags = ["--registry", str(world.registry.root), "--server", world.urls["admin"]]
+    plan = tmp_path / "rollout.toml"
+    plan.write_text("soak_s = 1.5\nlease_s = 2.0\n" + PLAN_FILE)
     command = [sys.executable, "-m", "burnish", "rollout", "start", "m", "--candidate", "2", *flags]
     process = subprocess.Popen([*command, "--file", str(plan), "--json"], stdout=subprocess.PIPE)
     deadline = time.monotonic() + 60
@@ -277,6 +312,32 @@ def test_a_killed_controller_leaves_no_weight_and_its_successor_finishes(world):
     assert not world.load.failures
 
 
+def test_a_canary_whose_workers_die_is_rolled_back(world):
+    stop = threading.Event()
+
+    def keep_killing():
+        while not stop.is_set():
+            for version in world.admin.models()["models"][0]["versions"]:
+                if version["version"] == "2":
+                    for pid in version["workers"]:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+            stop.wait(0.05)
+
+    killer = threading.Thread(target=keep_killing)
+    try:
+        final = roll_out(world, "2", on_look=when_at(25, killer.start))
+    finally:
+        stop.set()
+        killer.join()
+    assert final.phase is Phase.ABORTED
+    assert any(name in final.reason for name in ("errors", "harm", "latency")), final.reason
+    time.sleep(0.2)
+    world.load.failures.clear()  # those of the canary itself
+    time.sleep(0.5)
+    assert not world.load.failures
+
+
 def test_an_abort_from_another_terminal_ends_a_running_rollout(world):
     aborted = threading.Event()
 
@@ -288,3 +349,36 @@ def test_an_abort_from_another_terminal_ends_a_running_rollout(world):
     assert aborted.is_set()
     assert (final.phase, final.reason) == (Phase.ABORTED, "by hand")
     assert world.admin.traffic("m")["weight"] == 0
+
+
+def test_the_client_speaks_to_a_real_server(world):
+    world.admin.load("m", "2", world.registry.source("m", 2))
+    x = np.eye(3, CLASSES + 1, dtype=np.float32)
+    with Client(world.load.url) as client:
+        assert client.is_live()
+        assert client.is_ready()
+        assert client.is_ready("m", version="2")
+        assert client.server_metadata()["name"] == "burnish"
+        assert client.metadata("m")["inputs"][0]["name"] == "x"
+        answers = [
+            client.infer("m", {"x": x}, version="2", outputs=["y"], request_id=f"p{binary}", binary=binary)
+            for binary in (True, False)
+        ]
+        assert [answer.id for answer in answers] == ["pTrue", "pFalse"]
+        for answer in answers:
+            assert answer.version == "2"
+            np.testing.assert_array_equal(answer.outputs["y"], 2 * x[:, :CLASSES])
+        chosen = client.infer("m", {"x": x[:1]})
+        deadline = time.monotonic() + 5
+        while (status := client.feedback("m", chosen.id, 0)) == "waiting" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert status in ("joined", "duplicate")
+        assert client.feedback("m", chosen.id, 0) == "duplicate"
+        with pytest.raises(ShapeError, match="dimension 1"):
+            client.infer("m", {"x": x[:, :3]})
+        with pytest.raises(NotFoundError):
+            client.metadata("unknown")
+    assert set(world.admin.stats("m")["versions"]) == {"1", "2"}
+    world.admin.unload("m", "2")
+    with pytest.raises(ConflictError, match="gets traffic"):
+        world.admin.unload("m", "1")

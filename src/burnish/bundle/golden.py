@@ -75,7 +75,7 @@ def check_golden(expected: Mapping[str, "Array"], got: Mapping[str, "Array"]) ->
             continue
         x, y = wanted.astype(np.float64), got[name].astype(np.float64)
         finite = np.isfinite(x)
-        error = float(np.abs(x - y)[finite].max(initial=0.0))
+        error = float(np.abs(x[finite] - y[finite]).max(initial=0.0))
         allowed = _ABSOLUTE + _RELATIVE * float(np.abs(x[finite]).max(initial=1.0))
         same_rest = np.array_equal(x[~finite], y[~finite], equal_nan=True)
         if not (error <= allowed and same_rest):
@@ -112,7 +112,7 @@ def _restored(specs: Any, samples: Samples, source: str) -> Samples:
     restored: Samples = {}
     for name, array in samples.items():
         dtype = numpy_dtype(by_name[name].dtype)
-        if dtype == object and array.dtype.kind == "U":
+        if by_name[name].dtype == "string" and array.dtype.kind == "U":
             array = array.astype(object)
         elif dtype.name == "bfloat16" and array.dtype == np.uint16:
             array = array.view(dtype)

@@ -35,15 +35,15 @@ class ChannelGroups:
                 hint="forward must take the task's inputs and return tensors",
             ) from error
 
-    def roots(self, *, keep: set[nn.Module]) -> list[nn.Module]:
-        """Return one layer of each group, whose output channels stand for the group's.
+    def roots(self) -> list[nn.Module]:
+        """Return one layer of each group that may be cut; its output channels stand for the group's.
 
-        Args:
-            keep: Layers whose outputs may not be cut, such as the classifier.
+        A group whose channels no layer takes in leaves the model: they mean something outside, such as
+        classes, and stay.
         """
         kinds = [nn.modules.conv._ConvNd, nn.Linear]
-        groups = self._graph.get_all_groups(ignored_layers=list(keep), root_module_types=kinds)
-        return [group[0].dep.target.module for group in groups]
+        groups = self._graph.get_all_groups(ignored_layers=[], root_module_types=kinds)
+        return [group[0].dep.target.module for group in groups if any(map(_takes_in, group))]
 
     def group(self, root: nn.Module, channels: list[int] | None = None) -> Group:
         """Return the group of a layer's output channels; None takes all of them."""
@@ -65,6 +65,10 @@ class ChannelGroups:
     def replay(self, history: History) -> None:
         """Cut again what `history` of an equal model tells."""
         self._graph.load_pruning_history(history)
+
+
+def _takes_in(item: Any) -> bool:
+    return "in_channels" in getattr(item.dep.handler, "__name__", "")
 
 
 def member_channels(group: Group) -> Iterator[tuple[nn.Module, list[int], bool]]:

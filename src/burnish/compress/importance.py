@@ -39,7 +39,9 @@ class Magnitude:
             if weight is None:
                 continue
             if weight.dim() > 1:
-                rows = weight.detach() if is_output else weight.detach().transpose(0, 1)
+                # a transposed convolution keeps its inputs first
+                outputs_first = not isinstance(module, nn.modules.conv._ConvTransposeNd)
+                rows = weight.detach() if is_output == outputs_first else weight.detach().transpose(0, 1)
                 norms = rows.flatten(1).abs().pow(self.p).sum(1)
             else:
                 norms = weight.detach().abs().pow(self.p)

@@ -1,19 +1,21 @@
 """Progressive channel pruning: cut a little, recover, judge by the interval, and stop before it hurts."""
 
 import json
-from collections.abc import Callable
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
 
 from burnish.compress.groups import ChannelGroups, History, width_of
 from burnish.compress.importance import Importance, ImportanceName, build_importance
+from burnish.compress.reporter import SILENT, Reporter
 from burnish.compress.train import (
     WEIGHTS,
+    Epoch,
     TrainConfig,
+    build_model,
     load_weights,
     predict,
     recalibrate_batch_norm,
@@ -21,13 +23,12 @@ from burnish.compress.train import (
     tensors,
     train,
 )
+from burnish.errors import InputError
 from burnish.evaluate.accuracy import Interval, paired_difference
-from burnish.evaluate.task import Task
+from burnish.evaluate.task import Task, score
 from burnish.files import write_atomic
 from burnish.graph.signature import Array
 from burnish.resume import Facts, Run
-
-Notify = Callable[[str], None]
 
 _HISTORY = "history.json"
 
@@ -36,7 +37,7 @@ _HISTORY = "history.json"
 class PruneConfig:
     """How far to prune, in what steps, and when to stop."""
 
-    step: float = 0.05
+    step: float = 0.1
     """Share of the original channels that each step removes from every group."""
     target: float = 0.5
     """Share of the original channels removed when done."""
@@ -48,7 +49,7 @@ class PruneConfig:
     """How many points of the valid score may be lost, by the lower end of the interval of the difference."""
     bisections: int = 1
     """How often the way between the last good and the first bad step is halved."""
-    fine_tune: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=10, learning_rate=0.02))
+    fine_tune: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=5, learning_rate=0.03))
     """Training after each cut, with the original as the teacher."""
 
     def __post_init__(self) -> None:
@@ -78,7 +79,7 @@ class Cut:
 
     def restore(self, task: Task) -> nn.Module:
         """Build the pruned network with its weights."""
-        model = task.build_model()
+        model = build_model(task)
         history: History = [tuple(item) for item in json.loads((self.folder / _HISTORY).read_bytes())]
         ChannelGroups(model, tensors(task.split("valid").take(np.arange(2)))).replay(history)
         load_weights(model, self.folder / WEIGHTS)
@@ -86,7 +87,7 @@ class Cut:
 
 
 def prune(
-    model: nn.Module, task: Task, config: PruneConfig, run: Run, *, notify: Notify | None = None
+    model: nn.Module, task: Task, config: PruneConfig, run: Run, *, reporter: Reporter = SILENT
 ) -> list[Cut]:
     """Prune step by step until the target, or until a step falls below the floor.
 
@@ -95,15 +96,17 @@ def prune(
         task: Data, loss and score.
         config: How.
         run: Where each step is kept; finished steps are not done again.
-        notify: Told what happens, in a line.
+        reporter: Told what happens.
 
     Returns:
         Every cut that was tried, in order; those with ``accepted`` passed the floor.
     """
-    pruner = _Pruner(model, task, config, run, notify or (lambda _: None))
+    pruner = _Pruner(model, task, config, run, reporter)
     cuts: list[Cut] = []
     accepted: Cut | None = None
     for ratio in _ratios(config):
+        if pruner.widths(ratio) == pruner.widths(accepted.ratio if accepted else 0.0):
+            continue  # rounding leaves nothing to cut
         cut = pruner.cut(ratio, accepted)
         cuts.append(cut)
         if not cut.accepted:
@@ -114,7 +117,7 @@ def prune(
 
 
 def _ratios(config: PruneConfig) -> list[float]:
-    count = max(1, round(config.target / config.step))
+    count = math.ceil(config.target / config.step - 1e-9)
     return [min(config.target, round(config.step * (i + 1), 6)) for i in range(count)]
 
 
@@ -138,23 +141,27 @@ def _bisect(pruner: "_Pruner", good: Cut | None, bad: Cut, times: int) -> list[C
 class _Pruner:
     """What stays the same over the steps."""
 
-    def __init__(self, model: nn.Module, task: Task, config: PruneConfig, run: Run, notify: Notify) -> None:
+    def __init__(
+        self, model: nn.Module, task: Task, config: PruneConfig, run: Run, reporter: Reporter
+    ) -> None:
         self.original = model.eval()
         self.task = task
         self.config = config
         self.run = run
-        self.notify = notify
+        self.reporter = reporter
         self.valid = task.split("valid")
         self.example = tensors(self.valid.take(np.arange(2)))
         self.baseline = self._scores(model)
-        fresh = task.build_model()
+        fresh = build_model(task).eval()
         self.full_widths = {name: width_of(layer) for name, layer in self._roots(fresh)[1]}
 
     def widths(self, ratio: float) -> dict[str, int]:
         """Return the channels that each group keeps at a ratio."""
         unit = self.config.round_to
         return {
-            name: full if full < 2 * unit else max(unit, unit * round(full * (1 - ratio) / unit))
+            name: full
+            if full < 2 * unit or not ratio
+            else max(unit, unit * int(full * (1 - ratio) / unit + 0.5))
             for name, full in self.full_widths.items()
         }
 
@@ -173,7 +180,7 @@ class _Pruner:
             folder=self.run.folder(name),
         )
         verdict = "kept" if cut.accepted else "below the floor"
-        self.notify(
+        self.reporter.line(
             f"cut {ratio:.0%} of channels: score {cut.score:.4f} "
             f"({cut.difference.value * 100:+.2f} points, low {cut.difference.low * 100:+.2f}), {verdict}"
         )
@@ -190,10 +197,16 @@ class _Pruner:
             if doomed:
                 groups.remove(root, doomed)
         history += groups.history()
+        self._check_outputs(model)
         recalibrate_batch_norm(model, data)
         recalibrated = float(self._scores(model).mean())
         train(
-            model, self.task, self.config.fine_tune, teacher=self.original, checkpoint=folder / "training.pt"
+            model,
+            self.task,
+            self.config.fine_tune,
+            teacher=self.original,
+            checkpoint=folder / "training.pt",
+            on_epoch=lambda epoch: self._tell(ratio, epoch),
         )
         scores = self._scores(model)
         difference = paired_difference(self.baseline, scores)
@@ -213,42 +226,41 @@ class _Pruner:
         if parent is not None:
             history: History = [tuple(i) for i in json.loads((parent.folder / _HISTORY).read_bytes())]
             return parent.restore(self.task), history
-        model = self.task.build_model()
+        model = build_model(self.task)
         model.load_state_dict(self.original.state_dict())
         return model.eval(), []
 
     def _roots(self, model: nn.Module) -> tuple[ChannelGroups, list[tuple[str, nn.Module]]]:
         groups = ChannelGroups(model, self.example)
         names = {module: name for name, module in model.named_modules()}
-        roots = groups.roots(keep=output_layers(model, self.example))
-        return groups, [(names[root], root) for root in roots]
+        return groups, [(names[root], root) for root in groups.roots()]
 
     def _scores(self, model: nn.Module) -> Array:
-        return self.task.scores(predict(model, self.task, self.valid), self.valid.labels)
+        return score(self.task, predict(model, self.task, self.valid), self.valid.labels)
 
+    def _tell(self, ratio: float, epoch: Epoch) -> None:
+        self.reporter.progress(f"cut {ratio:.0%} of channels", epoch.number, epoch.of)
 
-def output_layers(model: nn.Module, example: tuple[Any, ...]) -> set[nn.Module]:
-    """Return the layers whose result is an output of the model itself: their channels mean something outside."""
-    last: dict[int, nn.Module] = {}
-
-    def watch(module: nn.Module, _: object, output: Any) -> None:
-        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
-            last[id(output)] = module
-            kept.append(output)  # so that no id is given out twice
-
-    kept: list[Any] = []
-    handles = [m.register_forward_hook(watch) for m in model.modules()]
-    try:
-        outputs = model(*example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    found = outputs if isinstance(outputs, tuple) else (outputs,)
-    return {last[id(output)] for output in found if id(output) in last}
+    def _check_outputs(self, model: nn.Module) -> None:
+        few = self.valid.take(np.arange(2))
+        before = predict(self.original, self.task, few)
+        try:
+            after = predict(model, self.task, few)
+        except Exception as error:  # whatever the user's forward may raise
+            raise InputError(
+                f"{type(model).__name__} fails once channels are cut: {type(error).__name__}: {error}",
+                hint="take sizes from the tensors in forward, not from constants",
+            ) from error
+        for name, array in before.items():
+            if after[name].shape != array.shape:
+                raise InputError(
+                    f"cutting channels changes output {name!r} from {array.shape[1:]} to {after[name].shape[1:]}",
+                    hint="an output that is also an inner feature cannot be cut; return a projection of it",
+                )
 
 
 def _least_important(importance: Importance, groups: ChannelGroups, root: nn.Module, count: int) -> list[int]:
     if count <= 0:
         return []
-    order = importance(groups.group(root)).argsort()
+    order = importance(groups.group(root)).argsort(stable=True)
     return sorted(int(i) for i in order[:count])

@@ -3,14 +3,15 @@
 import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import onnx
 
-from burnish.errors import InputError, UnsupportedOpError
+from burnish.errors import UnsupportedOpError
 from burnish.evaluate.task import Split
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import Array
@@ -52,6 +53,7 @@ def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = N
 
     Raises:
         InputError: There are no samples, or a sample is not finite.
+        ShapeError: The samples do not fit the graph.
         UnsupportedOpError: The graph has nothing that can be quantized.
 
     Cost: one float pass per sample.
@@ -63,7 +65,9 @@ def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = N
     nodes = [node for node in graph.model.graph if node.op_type in _MULTIPLYING]
     if not nodes:
         raise UnsupportedOpError(f"the graph has none of {', '.join(_MULTIPLYING)}: nothing to quantize")
-    _check_samples(samples, scheme)
+    chosen = samples.take(np.arange(min(scheme.samples, len(samples))))
+    chosen.check("calibration")
+    graph.signature.check(chosen.inputs)
     from onnxruntime import quantization as ort
 
     ends = [str(nodes[0].name), str(nodes[-1].name)] if scheme.keep_ends_float else []
@@ -75,7 +79,7 @@ def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = N
         ort.quantize_static(
             source,
             target,
-            _Reader(samples, scheme.samples),
+            _Reader(chosen),
             quant_format=ort.QuantFormat.QDQ,
             activation_type=ort.QuantType.QUInt8,
             weight_type=ort.QuantType.QInt8,
@@ -90,37 +94,21 @@ def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = N
 class _Reader:
     """Hands the calibrator one example at a time, as its interface wants."""
 
-    def __init__(self, samples: Split, limit: int) -> None:
-        count = min(limit, len(samples))
-        self._batches: Iterator[Split] = samples.take(np.arange(count)).batches(1)
+    def __init__(self, samples: Split) -> None:
+        self._batches: Iterator[Split] = samples.batches(1)
 
     def get_next(self) -> dict[str, Array] | None:
         batch = next(self._batches, None)
         return dict(batch.inputs) if batch is not None else None
 
 
-def _check_samples(samples: Split, scheme: QuantScheme) -> None:
-    if len(samples) == 0:
-        raise InputError("calibration needs at least one example", hint="give data of the training split")
-    for name, array in samples.take(np.arange(min(len(samples), scheme.samples))).inputs.items():
-        if array.dtype.kind != "f":
-            continue
-        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-        if bad.any():
-            raise InputError(
-                f"calibration input {name!r} is not finite in {int(bad.sum())} examples, "
-                f"first in example {int(bad.argmax())}",
-                hint="clean the data: one NaN would spoil every range",
-            )
-
-
-class _quiet:  # noqa: N801 - used as a verb in a with statement
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep the quantizer's advice about its own pre-processing out of the user's terminal."""
-
-    def __enter__(self) -> None:
-        root = logging.getLogger()
-        self._level = root.level
-        root.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: Any) -> None:
-        logging.getLogger().setLevel(self._level)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)

@@ -1,30 +1,31 @@
 """The compressing stretch of the road: prune, quantize, measure every candidate, choose from the front."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from burnish.compress.measure import FLOAT, Option, measure, read_options
 from burnish.compress.prune import Cut, PruneConfig, prune
 from burnish.compress.quantize import QuantScheme, quantize
+from burnish.compress.reporter import Progress, Reporter
+from burnish.compress.train import check_model, data_digests
 from burnish.errors import BudgetError, InputError
-from burnish.evaluate.accuracy import Interval, paired_difference, proportion_interval
-from burnish.evaluate.latency import BenchConfig, Latency, benchmark, ratio
+from burnish.evaluate.latency import BenchConfig
 from burnish.evaluate.pareto import pareto_front
-from burnish.evaluate.task import Split, Task
-from burnish.files import sha256_bytes
-from burnish.graph import ComputeGraph
+from burnish.evaluate.task import Task, check_task
+from burnish.files import sha256_bytes, write_atomic
 from burnish.graph.capture import capture
-from burnish.graph.signature import Array
 from burnish.resume import Facts, Run
-from burnish.runtime.session import CheckedSession, open_session
+from burnish.runtime.machine import fingerprint
+from burnish.runtime.resolve import resolve
 
-Notify = Callable[[str], None]
-
-_BATCH = 128
+BEST, RESULT = "best.onnx", "result.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,32 +46,10 @@ class CompressConfig:
     def __post_init__(self) -> None:
         if not self.backends:
             raise ValueError("backends must name at least one engine")
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One candidate on one engine, as measured."""
-
-    candidate: str
-    backend: str
-    graph: Path
-    """ONNX file."""
-    valid: Interval
-    """Score on the valid split, which chooses."""
-    valid_difference: Interval
-    """Valid score minus that of the float model on the same engine, paired by example."""
-    test: Interval
-    """Score on the test split, which reports."""
-    test_difference: Interval
-    """Test score minus the float model's, paired by example."""
-    latency: Latency
-    """Of a batch of one."""
-    speedup: Interval
-    """Times faster than the float model on the first engine, in the same rounds."""
-    size_bytes: int
-    parameters: int
-    macs: int
-    """Multiply-adds of one example."""
+        if len(set(self.backends)) < len(self.backends):
+            raise ValueError(f"backends names an engine twice: {', '.join(self.backends)}")
+        if self.floor_points < 0:
+            raise ValueError(f"floor_points must be at least 0, got {self.floor_points}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +58,7 @@ class CompressResult:
 
     options: tuple[Option, ...]
     front: tuple[Option, ...]
-    """Options that no other beats in latency, size and valid score at once."""
+    """Options that no other beats in latency, size and lower end of the valid difference at once."""
     chosen: Option
     cuts: tuple[Cut, ...]
     """Every pruning step, refused ones included."""
@@ -91,136 +70,151 @@ def compress(
     config: CompressConfig,
     work: Path,
     *,
-    notify: Notify | None = None,
+    notify: Callable[[str], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> CompressResult:
     """Prune and quantize a trained model, measure every candidate, and choose the fastest that is good enough.
 
     Args:
-        model: The trained float model; not changed.
+        model: The trained float model, as the task builds it; its weights are not changed.
         task: Data, loss and score.
         config: What to try.
-        work: Folder of the run. A run that was interrupted goes on there where it stopped.
+        work: Folder of the run. A run that was interrupted goes on there where it stopped. It ends with
+            ``result.json``, which holds every number, and ``best.onnx``, the chosen candidate.
         notify: Told what happens, in a line.
+        on_progress: Told how far a stage is.
 
     Raises:
         BudgetError: No candidate passes the floor; the text says by how much the best one misses it. What was
-            reached stays in ``work``.
+            reached stays in ``work``; there is no ``best.onnx`` then.
+        InputError: The task's data or its network cannot be used.
+        UnsupportedDeviceError: An engine does not run on this machine's processor.
         MissingExtraError: An engine is not installed.
     """
-    notify = notify or (lambda _: None)
-    run = Run(work, {"task": task.name, "config": asdict(config), "weights": _digest(model)})
-    cuts = prune(model, task, config.prune, run, notify=notify)
-    graphs = _candidates(model, task, config, run, cuts, notify)
-    facts = run.step("measure", lambda _: _measure(task, graphs, config, notify))
-    options = tuple(_option(item, graphs) for item in facts["options"])
-    front = tuple(pareto_front(options, lambda o: (o.latency.median_ms, float(o.size_bytes), -o.valid.value)))
-    return CompressResult(options, front, choose(front, config.floor_points), tuple(cuts))
+    for backend in config.backends:
+        resolve("cpu", backend)  # better now than after the training
+    check_task(task)
+    model.eval()
+    check_model(model, task)
+    reporter = Reporter(notify, on_progress)
+    facts: dict[str, Any] = {"task": task.name, "data": data_digests(task), "weights": _digest(model)}
+    facts |= {"prune": asdict(config.prune), "quantize": asdict(config.quantize)}
+    run = Run(work, facts)
+    cuts = prune(model, task, config.prune, run, reporter=reporter)
+    files = _export(model, task, config.quantize, run, cuts, reporter)
+    # other engines or rounds ask for other measurements, not for other networks
+    facts |= {"files": list(files), "backends": config.backends, "bench": asdict(config.bench)}
+    measured = Run(work, facts).step(
+        "measure", lambda _: measure(task, files, config.backends, config.bench, reporter)
+    )
+    options = read_options(measured, files)
+    front = tuple(pareto_front(options, _objectives))
+    return _conclude(options, front, tuple(cuts), task, config, work)
 
 
 def choose(options: Sequence[Option], floor_points: float) -> Option:
-    """Return the fastest option whose valid difference stays above the floor by its lower end.
+    """Return the fastest option among those that stay above the floor by the lower end of their difference.
+
+    The float model is its own reference and always allowed: it is chosen when no compressed one is faster.
 
     Raises:
-        BudgetError: There is none; the text says by how much the best misses.
+        BudgetError: No compressed option passes; the text says by how much the best misses.
     """
-    good = [o for o in options if o.valid_difference.low * 100 >= -floor_points]
+    compressed = [o for o in options if o.candidate != FLOAT]
+    good = [o for o in compressed if o.valid_difference.low * 100 >= -floor_points]
     if good:
-        return min(good, key=lambda o: o.latency.median_ms)
-    best = max(options, key=lambda o: o.valid_difference.low)
+        floats = [o for o in options if o.candidate == FLOAT]
+        return min((*good, *floats), key=lambda o: (o.latency.median_ms, o.size_bytes))
+    if not compressed:
+        raise InputError("there is no compressed option to choose from")
+    best = max(compressed, key=lambda o: o.valid_difference.low)
     lost = -best.valid_difference.low * 100
     raise BudgetError(
         f"no candidate stays within {floor_points:g} points of the float model: the best, {best.candidate} on "
-        f"{best.backend}, may lose {lost:.2f}",
+        f"{best.backend}, may lose {lost:.2f}, which is {lost - floor_points:.2f} too many",
         hint=f"allow {lost:.2f} points, prune less, or give more validation data to narrow the interval",
     )
 
 
-def _candidates(
-    model: nn.Module, task: Task, config: CompressConfig, run: Run, cuts: Sequence[Cut], notify: Notify
+def _conclude(
+    options: tuple[Option, ...],
+    front: tuple[Option, ...],
+    cuts: tuple[Cut, ...],
+    task: Task,
+    config: CompressConfig,
+    work: Path,
+) -> CompressResult:
+    """Choose, and leave the result and the file of the chosen one in the folder of the run."""
+    record = partial(_record, options, front, cuts, task, config)
+    try:
+        chosen = choose(options, config.floor_points)
+    except BudgetError as error:
+        (work / BEST).unlink(missing_ok=True)
+        write_atomic(work / RESULT, _json(record() | {"chosen": None, "missed": error.message}))
+        raise BudgetError(
+            error.message, hint=f"{error.hint}; all that was measured is in {work / RESULT}"
+        ) from error
+    write_atomic(work / BEST, chosen.graph.read_bytes())
+    facts = {"chosen": {"candidate": chosen.candidate, "backend": chosen.backend}, "missed": ""}
+    write_atomic(work / RESULT, _json(record() | facts))
+    return CompressResult(options, front, chosen, cuts)
+
+
+def _export(
+    model: nn.Module, task: Task, scheme: QuantScheme, run: Run, cuts: Sequence[Cut], reporter: Reporter
 ) -> dict[str, Path]:
     """Export the float model and every accepted cut, each also as INT8; return the files by name."""
-    networks: dict[str, Callable[[], nn.Module]] = {"float": lambda: model}
-    for cut in cuts:
-        if cut.accepted:
-            networks[f"pruned-{cut.ratio * 100:g}"] = lambda cut=cut: cut.restore(task)  # type: ignore[misc]
+    networks: dict[str, Callable[[], nn.Module]] = {FLOAT: lambda: model}
+    networks |= {f"pruned-{cut.ratio * 100:g}": partial(cut.restore, task) for cut in cuts if cut.accepted}
     example = task.split("valid").take(np.arange(2)).inputs
+
+    def export(network: Callable[[], nn.Module], folder: Path) -> Facts:
+        graph = capture(network(), example, output_names=task.output_names)
+        graph.save(folder / "float.onnx")
+        quantize(graph, task.split("train"), scheme).save(folder / "int8.onnx")
+        return {}
+
     files: dict[str, Path] = {}
-    for name, network in networks.items():
-
-        def export(folder: Path, network: Callable[[], nn.Module] = network) -> Facts:
-            graph = capture(network(), example, output_names=task.output_names)
-            graph.save(folder / "float.onnx")
-            quantize(graph, task.split("train"), config.quantize).save(folder / "int8.onnx")
-            return {}
-
-        notify(f"export and quantize {name}")
-        run.step(f"export-{name}", export)
-        files[name] = run.folder(f"export-{name}") / "float.onnx"
-        files["int8" if name == "float" else f"{name}-int8"] = run.folder(f"export-{name}") / "int8.onnx"
+    for done, (name, network) in enumerate(networks.items(), start=1):
+        folder = run.folder(f"export-{name}")
+        run.step(folder.name, partial(export, network))
+        files[name] = folder / "float.onnx"
+        files["int8" if name == FLOAT else f"{name}-int8"] = folder / "int8.onnx"
+        reporter.progress("export and quantize", done, len(networks))
     return files
 
 
-def _measure(task: Task, files: Mapping[str, Path], config: CompressConfig, notify: Notify) -> Facts:
-    splits = {name: task.split(name) for name in ("valid", "test")}
-    graphs = {name: ComputeGraph(path) for name, path in files.items()}
-    names = [(candidate, backend) for candidate in graphs for backend in config.backends]
-    sessions = {key: open_session(graphs[key[0]], backend=key[1]) for key in names}
-    try:
-        notify(f"score {len(names)} candidates and engines")
-        scores = {
-            key: {split: _scores(task, session, data) for split, data in splits.items()}
-            for key, session in sessions.items()
-        }
-        notify("measure latency, interleaved")
-        one = dict(splits["valid"].take(np.arange(1)).inputs)
-        latencies = benchmark(
-            {"/".join(key): (lambda s=session: s.run(one)) for key, session in sessions.items()},  # type: ignore[misc]
-            config.bench,
-        )
-    finally:
-        for session in sessions.values():
-            session.close()
-    reference = latencies[f"float/{config.backends[0]}"]
+def _objectives(option: Option) -> tuple[float, ...]:
+    return option.latency.median_ms, float(option.size_bytes), -option.valid_difference.low
+
+
+def _record(
+    options: Sequence[Option],
+    front: Sequence[Option],
+    cuts: Sequence[Cut],
+    task: Task,
+    config: CompressConfig,
+) -> dict[str, Any]:
+    on_front = {(option.candidate, option.backend) for option in front}
     return {
+        "task": task.name,
+        "config": asdict(config),
+        "machine": asdict(fingerprint()),
         "options": [
-            {
-                "candidate": candidate,
-                "backend": backend,
-                **_accuracy(scores[candidate, backend], scores["float", backend]),
-                "latency": asdict(latencies[f"{candidate}/{backend}"]),
-                "speedup": asdict(ratio(reference, latencies[f"{candidate}/{backend}"])),
-                "size_bytes": graphs[candidate].size_bytes,
-                "parameters": graphs[candidate].parameters,
-                "macs": graphs[candidate].cost().macs,
+            asdict(o)
+            | {
+                "graph": str(o.graph),
+                "latency": asdict(o.latency.median) | {"samples": o.latency.samples_ms, "unit": "ms"},
+                "on_front": (o.candidate, o.backend) in on_front,
             }
-            for candidate, backend in names
-        ]
+            for o in options
+        ],
+        "cuts": [asdict(cut) | {"folder": str(cut.folder)} for cut in cuts],
     }
 
 
-def _accuracy(mine: Mapping[str, Array], base: Mapping[str, Array]) -> dict[str, Any]:
-    facts = {}
-    for split, scores in mine.items():
-        facts[split] = asdict(proportion_interval(float(scores.sum()), len(scores)))
-        facts[f"{split}_difference"] = asdict(paired_difference(base[split], scores))
-    return facts
-
-
-def _scores(task: Task, session: CheckedSession, split: Split) -> Array:
-    parts = [session.run(batch.inputs) for batch in split.batches(_BATCH)]
-    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    scores = task.scores(outputs, split.labels)
-    if not np.isfinite(scores).all():
-        raise InputError(f"task {task.name!r}: scores must be finite numbers in [0, 1]")
-    return scores
-
-
-def _option(facts: Mapping[str, Any], files: Mapping[str, Path]) -> Option:
-    latency = Latency(tuple(facts["latency"]["samples_ms"]), facts["latency"]["calls_per_sample"])
-    read: dict[str, Any] = dict(facts) | {"graph": files[facts["candidate"]], "latency": latency}
-    for key in ("valid", "valid_difference", "test", "test_difference", "speedup"):
-        read[key] = Interval(**facts[key])
-    return Option(**read)
+def _json(facts: Mapping[str, Any]) -> bytes:
+    return json.dumps(facts, indent=2).encode()
 
 
 def _digest(model: nn.Module) -> str:

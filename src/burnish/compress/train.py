@@ -9,15 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from burnish.errors import InputError
-from burnish.evaluate.task import Split, Task
+from burnish.errors import BurnishError, InputError
+from burnish.evaluate.task import Split, SplitName, Task, check_task, score
 from burnish.files import atomic_writer
 from burnish.graph.signature import Array
 from burnish.resume import Facts, Run
@@ -92,9 +92,10 @@ def train(
         Every epoch, those before an interruption included.
 
     Raises:
-        InputError: The loss is not finite.
+        InputError: There is nothing to learn from, or the loss is not finite.
     """
-    data = task.split("train")
+    data, valid = task.split("train"), task.split("valid")
+    data.check(f"task {task.name!r}, split 'train'")
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=config.learning_rate,
@@ -110,11 +111,10 @@ def train(
         teacher.eval()
     while len(state.epochs) < config.epochs:
         number = len(state.epochs)
-        loss = _run_epoch(model, task, data, config, optimizer, teacher, number, steps)
-        score = float(
-            np.mean(task.scores(predict(model, task, task.split("valid")), task.split("valid").labels))
-        )
-        state.record(Epoch(number + 1, config.epochs, loss, score))
+        with torch.random.fork_rng(devices=()):  # the caller's random numbers are its own
+            loss = _run_epoch(model, task, data, config, optimizer, teacher, number, steps)
+        mean = float(score(task, predict(model, task, valid), valid.labels).mean())
+        state.record(Epoch(number + 1, config.epochs, loss, mean))
         if checkpoint is not None:
             state.save(checkpoint)
         if on_epoch is not None:
@@ -144,8 +144,9 @@ def train_task(
     Raises:
         InputError: The weights do not fit the network.
     """
-    torch.manual_seed(config.seed)
-    model = task.build_model()
+    check_task(task)
+    model = build_model(task, seed=config.seed)
+    check_model(model, task)
     if weights is not None:
         load_weights(model, weights)
         return model.eval()
@@ -156,10 +157,56 @@ def train_task(
         (folder / "training.pt").unlink()
         return {"epochs": [asdict(epoch) for epoch in epochs]}
 
-    run = Run(work, {"task": task.name, "train": asdict(config)})
+    run = Run(work, {"task": task.name, "data": data_digests(task), "train": asdict(config)})
     run.step("train", work_in)
     load_weights(model, run.folder("train") / WEIGHTS)
     return model.eval()
+
+
+def build_model(task: Task, *, seed: int = 0) -> nn.Module:
+    """Build a task's untrained network; equal seeds give equal weights.
+
+    Raises:
+        InputError: The task cannot build it.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        try:
+            model = task.build_model()
+        except BurnishError:
+            raise
+        except Exception as error:  # whatever the user's code may raise
+            raise InputError(
+                f"task {task.name!r}: build_model fails: {type(error).__name__}: {error}"
+            ) from error
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"task {task.name!r}: build_model returns a {type(model).__name__}",
+            hint="return a torch.nn.Module",
+        )
+    return model
+
+
+def check_model(model: nn.Module, task: Task) -> None:
+    """Run two examples, so that a network that does not fit its task is found before time is spent.
+
+    Raises:
+        InputError: The network fails on the task's inputs, or the task cannot score what comes out.
+    """
+    few = task.split("valid").take(np.arange(2))
+    try:
+        outputs = predict(model, task, few)
+    except Exception as error:  # whatever the user's code may raise
+        raise InputError(
+            f"task {task.name!r}: {type(model).__name__} fails on its inputs: {type(error).__name__}: {error}",
+            hint=f"forward gets {', '.join(few.inputs)} in this order and returns {', '.join(task.output_names)}",
+        ) from error
+    score(task, outputs, few.labels)
+
+
+def data_digests(task: Task) -> dict[str, str]:
+    """Return the digest of every split, so that no run goes on with other data than it began with."""
+    return {name: task.split(name).digest for name in get_args(SplitName)}
 
 
 def predict(model: nn.Module, task: Task, split: Split) -> dict[str, Array]:
@@ -256,7 +303,7 @@ def _run_epoch(
             group["lr"] = _learning_rate(config, number * steps + step, config.epochs * steps)
         inputs, labels = tensors(batch), torch.from_numpy(batch.labels)
         outputs = model(*inputs)
-        loss = task.loss(outputs, labels)
+        loss = _loss(task, outputs, labels)
         if teacher is not None:
             loss = _distilled(loss, outputs, teacher, inputs, config)
         if not torch.isfinite(loss):
@@ -268,6 +315,16 @@ def _run_epoch(
         optimizer.step()
         total += loss.item()
     return total / steps
+
+
+def _loss(task: Task, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    try:
+        return task.loss(outputs, labels)
+    except Exception as error:  # whatever the user's code may raise
+        raise InputError(
+            f"task {task.name!r}: loss fails: {type(error).__name__}: {error}",
+            hint=f"it gets outputs of shape {list(outputs.shape)} and labels from {labels.min()} to {labels.max()}",
+        ) from error
 
 
 def _distilled(

@@ -41,8 +41,9 @@ def proportion_interval(successes: float, n: int, *, level: float = 0.95) -> Int
     References:
         Wilson 1927, JASA 22(158).
 
-    >>> proportion_interval(95, 100)
-    Interval(value=0.95, low=0.8882..., high=0.9784..., n=100, level=0.95)
+    >>> interval = proportion_interval(95, 100)
+    >>> round(interval.low, 3), round(interval.high, 3)
+    (0.888, 0.978)
     """
     if n < 1:
         raise ValueError("a proportion needs at least one observation")
@@ -75,7 +76,7 @@ def paired_difference(a: Floats, b: Floats, *, level: float = 0.95) -> Interval:
     spread = (np.square(difference).sum() + 1.0) / total - mean * mean
     half = _z(level) * math.sqrt(max(spread, 0.0) / total)
     return Interval(
-        float(difference.mean()), max(-1.0, mean - half), min(1.0, mean + half), int(a.size), level
+        float(difference.mean()), max(-1.0, float(mean - half)), min(1.0, float(mean + half)), a.size, level
     )
 
 

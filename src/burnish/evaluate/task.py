@@ -1,16 +1,17 @@
 """What to learn and how to judge it: the user's model, data, loss and score behind one Protocol."""
 
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from burnish import plugins
-from burnish.errors import InputError, NotFoundError, nearest
+from burnish.errors import BurnishError, InputError, NotFoundError, nearest
 from burnish.graph.signature import Array
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "valid", "test"]
 GROUP = "burnish.tasks"
+_MEMBERS = ("name", "output_names", "build_model", "split", "loss", "scores")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,38 @@ class Split:
         """Return the examples at the given positions, in that order."""
         return Split({name: array[indices] for name, array in self.inputs.items()}, self.labels[indices])
 
+    @property
+    def digest(self) -> str:
+        """Digest of every example and label, ``sha256:`` and 64 hexadecimal digits."""
+        total = hashlib.sha256()
+        for name, array in (*sorted(self.inputs.items()), ("labels", self.labels)):
+            total.update(f"{name} {array.dtype} {array.shape}".encode())
+            total.update(np.ascontiguousarray(array).tobytes())
+        return f"sha256:{total.hexdigest()}"
+
     def batches(self, size: int) -> Iterator["Split"]:
         """Yield all examples in order, ``size`` at a time."""
         for start in range(0, len(self), size):
             yield self.take(np.arange(start, min(start + size, len(self))))
+
+    def check(self, what: str) -> None:
+        """Raise an `InputError` when there is no example, or a number in one is not finite.
+
+        Args:
+            what: What the examples are for, for the error's text.
+        """
+        if len(self) == 0:
+            raise InputError(f"{what}: there is no example", hint="at least one is needed")
+        for name, array in (*self.inputs.items(), ("labels", self.labels)):
+            if array.dtype.kind != "f":
+                continue
+            bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+            if bad.any():
+                raise InputError(
+                    f"{what}: {name!r} is not finite in {int(bad.sum())} of {len(self)} examples, "
+                    f"first in example {int(bad.argmax())}",
+                    hint="clean the data: one NaN would spoil every mean and range",
+                )
 
 
 @runtime_checkable
@@ -93,14 +123,58 @@ def load_task(reference: str) -> Task:
     else:
         known = nearest(reference, plugins.entries(GROUP))
         raise NotFoundError(f"unknown task {reference!r}", hint=f"{known}; or give a path to a task.py")
-    if not isinstance(task, Task):
-        missing = [name for name in _members() if not hasattr(task, name)]
+    missing = [name for name in _MEMBERS if not hasattr(task, name)]
+    if missing:
         raise InputError(f"{reference} is not a task: it lacks {', '.join(missing)}")
-    return task
+    if isinstance(task, type):
+        raise InputError(
+            f"{reference} is the class of a task, not a task", hint=f"write TASK = {task.__name__}()"
+        )
+    checked: Task = task
+    return checked
 
 
-def _members() -> list[str]:
-    return ["name", "output_names", "build_model", "split", "loss", "scores"]
+def check_task(task: Task) -> None:
+    """Look at a task's data before time is spent on it.
+
+    Raises:
+        InputError: A split cannot be made, is empty, is not finite or has other inputs than the train split.
+    """
+    names: list[str] | None = None
+    for split_name in get_args(SplitName):
+        what = f"task {task.name!r}, split {split_name!r}"
+        try:
+            split = task.split(split_name)
+        except BurnishError:
+            raise
+        except Exception as error:  # whatever the user's code may raise
+            raise InputError(f"{what}: cannot be made: {type(error).__name__}: {error}") from error
+        if not isinstance(split, Split):
+            raise InputError(f"{what}: is a {type(split).__name__}", hint="return burnish.evaluate.Split")
+        split.check(what)
+        names = names or list(split.inputs)
+        if list(split.inputs) != names:
+            raise InputError(f"{what}: has the inputs {list(split.inputs)} but the train split has {names}")
+
+
+def score(task: Task, outputs: Mapping[str, Array], labels: Array) -> Array:
+    """Return the task's scores for outputs, after checking that they are what the protocol promises.
+
+    Raises:
+        InputError: The task cannot score the outputs, or its scores are not one number in [0, 1] an example.
+    """
+    try:
+        scores = np.asarray(task.scores(outputs, labels), np.float64)
+    except Exception as error:  # whatever the user's code may raise
+        raise InputError(
+            f"task {task.name!r}: scores fails: {type(error).__name__}: {error}",
+            hint=f"it gets the outputs {sorted(outputs)} and {len(labels)} labels",
+        ) from error
+    if scores.shape != (len(labels),):
+        raise InputError(f"task {task.name!r}: scores has shape {scores.shape} for {len(labels)} examples")
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise InputError(f"task {task.name!r}: scores must be finite numbers in [0, 1]")
+    return scores
 
 
 def _from_file(path: Path, attribute: str) -> Any:
@@ -114,7 +188,7 @@ def _from_file(path: Path, attribute: str) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"{path}: fails when imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):

@@ -47,8 +47,6 @@ class ComputeGraph:
     def signature(self) -> Signature:
         """Inputs and outputs with dtypes and shapes; a dimension that varies is a symbol."""
         graph = self.model.graph
-        if any(value.shape is None for value in graph.outputs):  # ONNX does not oblige a graph to tell
-            graph = onnx_io.infer_shapes(self.model).graph
         inputs = (value for value in graph.inputs if value.name not in graph.initializers)
         return Signature(tuple(map(_spec, inputs)), tuple(map(_spec, graph.outputs)))
 

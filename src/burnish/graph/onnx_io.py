@@ -54,14 +54,9 @@ def parse_model(data: bytes, *, source: str, folder: Path | None = None) -> ir.M
     if not proto.graph.node and not proto.graph.output:
         raise InputError(f"{source}: is not an ONNX model: it holds no graph", hint=_HINT)
     _load_external(proto, source, folder)
+    proto = _with_output_shapes(proto)
     _check(proto, source)
     return ir.serde.deserialize_model(proto)
-
-
-def infer_shapes(model: ir.Model) -> ir.Model:
-    """Return a copy of the model with every shape that follows from its inputs' shapes."""
-    proto = ir.serde.serialize_model(model)
-    return ir.serde.deserialize_model(onnx.shape_inference.infer_shapes(proto, data_prop=True))
 
 
 def _load_external(proto: onnx.ModelProto, source: str, folder: Path | None) -> None:
@@ -97,6 +92,16 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
             yield from attribute.tensors
             for inner in (attribute.g, *attribute.graphs):
                 yield from _tensors(inner)
+
+
+def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Fill in what some exporters leave out and the signature needs."""
+    if all(value.type.tensor_type.HasField("shape") for value in proto.graph.output):
+        return proto
+    try:
+        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError):
+        return proto  # the checker, which comes next, says what is wrong
 
 
 def _check(proto: onnx.ModelProto, source: str) -> None:

@@ -65,8 +65,9 @@ def _read(path: Path) -> Array | dict[str, Array]:
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file", hint="give an .npz file, or NAME=FILE.npy")
     try:
-        content: Any = np.load(path, allow_pickle=False)
-        return content if isinstance(content, np.ndarray) else dict(content)
+        with path.open("rb") as stream:
+            content: Any = np.load(stream, allow_pickle=False)
+            return content if isinstance(content, np.ndarray) else dict(content)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path}: is not a numpy file of plain arrays", hint="write it with numpy.savez"

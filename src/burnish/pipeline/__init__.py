@@ -1,1 +1,1 @@
-"""pipeline."""
+"""The steps of the road tied together: resumable, with one report at the end."""

@@ -1,77 +1,53 @@
 """The registry: models, their versions, and where each alias points."""
 
-import io
-import re
-import shutil
-import tempfile
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
 
 import sqlalchemy as sa
 
-from burnish.bundle import Bundle, Manifest
-from burnish.bundle.container import open_container
-from burnish.bundle.manifest import MANIFEST_NAME, check_name, parse_manifest
-from burnish.errors import ConflictError, InputError, NotFoundError, nearest
-from burnish.files import sync_directory, write_atomic
-from burnish.registry import audit, schema
-from burnish.registry.database import open_database, transaction
+from burnish.bundle import Bundle, Manifest, enforce
+from burnish.bundle.manifest import check_name
+from burnish.bundle.write import write_bundle
+from burnish.errors import ArtifactError, ConflictError, InputError
+from burnish.logs import get_logger
+from burnish.registry import audit, catalog
+from burnish.registry.database import open_database, reading, transaction
+from burnish.registry.records import Alias, ModelVersion, Verified, split_reference
 from burnish.registry.store import BlobStore
 
-_REFERENCE = re.compile(r"(?P<name>[^@]+)(?:@(?P<version>.+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """One immutable version of a model."""
-
-    name: str
-    version: int
-    digest: str
-    created: str
-    """When it was registered, UTC, ISO 8601."""
-    parent: str | None
-    aliases: tuple[str, ...]
-    manifest: Manifest = field(repr=False)
-
-    @property
-    def reference(self) -> str:
-        """What to call it: ``name@version``."""
-        return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """A name for the version that plays a role, such as ``primary``."""
-
-    name: str
-    alias: str
-    version: int
-    previous: int | None
-    """Where it pointed before."""
-    generation: int
-    """Counts the moves; a compare-and-swap names the one that it has seen."""
+log = get_logger(__name__)
 
 
 class Registry:
     """Versions of models in one folder: a SQLite database and content-addressed blobs.
 
     Args:
-        root: The folder; made at the first write.
+        root: The folder.
+        create: Whether it is made when it is missing; otherwise its absence is a `NotFoundError`.
+        busy_timeout_s: How long a change waits for other writers.
 
-    A reference is ``name@3``, ``name@alias``, or ``name`` for the newest version.
+    A reference is ``name@3``, ``name@alias``, or ``name`` for the newest version. Safe to use from several
+    threads and processes at once. Also a context manager, which closes it.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, *, create: bool = True, busy_timeout_s: float = 10.0) -> None:
         self.root = Path(root)
+        self._create = create
+        self._busy_timeout_s = busy_timeout_s
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The database, in which other parts of burnish may keep tables of their own."""
-        return open_database(self.root / "registry.db")
+        """The database, in which other parts of burnish may keep tables of their own.
+
+        Every transaction on it takes the write lock when it begins.
+        """
+        return open_database(
+            self.root / "registry.db", create=self._create, busy_timeout_s=self._busy_timeout_s
+        )
 
     @cached_property
     def _blobs(self) -> BlobStore:
@@ -93,31 +69,16 @@ class Registry:
             ArtifactError: The bundle was changed since it was opened.
         """
         name = check_name(name or bundle.manifest.name)
-        with open_container(bundle.path) as container:
-            for entry in bundle.manifest.files:
-                with container.open(entry.path) as stream:
-                    self._blobs.put(stream, entry.sha256)
+        _ = self.engine  # a registry that cannot be used is found before anything is copied
+        bundle.each_file(lambda entry, stream: self._blobs.put(stream, entry.sha256))
         with transaction(self.engine) as connection:
-            table = schema.versions
-            same = sa.select(table.c.version).where(table.c.name == name, table.c.digest == bundle.digest)
-            known = connection.execute(same).scalar()
-            if known is not None:
-                return self._version(connection, name, known)
-            newest = sa.select(sa.func.max(table.c.version)).where(table.c.name == name)
-            number = (connection.execute(newest).scalar() or 0) + 1
-            connection.execute(
-                sa.insert(table).values(
-                    name=name,
-                    version=number,
-                    digest=bundle.digest,
-                    parent=bundle.manifest.parent,
-                    created=datetime.now(UTC).isoformat(timespec="seconds"),
-                    manifest=bundle.manifest.to_json(),
-                )
-            )
-            facts = {"version": number, "digest": bundle.digest}
+            known = catalog.with_digest(connection, bundle.digest, name=name)
+            if known:
+                return known[0]
+            added = catalog.add_version(connection, name, bundle.manifest)
+            facts = {"version": added.version, "digest": added.digest}
             audit.append(connection, "push", name, facts, actor=actor)
-            return self._version(connection, name, number)
+            return added
 
     def get(self, reference: str) -> ModelVersion:
         """Return one version.
@@ -126,205 +87,214 @@ class Registry:
             NotFoundError: There is no such model, version or alias; the hint names the nearest.
         """
         name, wanted = split_reference(reference)
-        with transaction(self.engine) as connection:
-            return self._version(connection, name, self._number(connection, name, wanted))
+        with reading(self.engine) as connection:
+            return catalog.version(connection, name, catalog.number(connection, name, wanted))
 
     def models(self) -> list[str]:
         """Return the names of all models."""
-        with transaction(self.engine) as connection:
-            query = sa.select(schema.versions.c.name).distinct().order_by(schema.versions.c.name)
-            return list(connection.execute(query).scalars())
+        with reading(self.engine) as connection:
+            return catalog.names(connection)
 
-    def versions(self, name: str) -> list[ModelVersion]:
-        """Return all versions of a model, newest first.
+    def versions(self, name: str, *, limit: int | None = None) -> list[ModelVersion]:
+        """Return the versions of a model, newest first; all of them when ``limit`` is None.
 
         Raises:
             NotFoundError: There is no such model.
         """
-        with transaction(self.engine) as connection:
-            self._number(connection, name, None)
-            query = sa.select(schema.versions).where(schema.versions.c.name == name)
-            rows = connection.execute(query.order_by(schema.versions.c.version.desc())).all()
-            named = self._alias_names(connection, name)
-            return [_model_version(row, named) for row in rows]
+        with reading(self.engine) as connection:
+            return catalog.all_versions(connection, name, limit)
+
+    def lineage(self, reference: str) -> list[ModelVersion]:
+        """Return a version and those that it was made from, in turn, as far as the registry holds them."""
+        line = [self.get(reference)]
+        seen = {line[0].digest}
+        with reading(self.engine) as connection:
+            while line[-1].parent is not None and line[-1].parent not in seen:
+                seen.add(line[-1].parent)
+                found = catalog.with_digest(connection, line[-1].parent)
+                if not found:
+                    break
+                line.append(found[0])
+        return line
 
     def pull(self, reference: str, path: str | Path) -> Bundle:
-        """Write a version's bundle to a folder, every byte verified.
+        """Write a version's bundle to a folder, or to a zip file ``*.burnish``, every byte verified.
 
         Raises:
             NotFoundError: There is no such version.
             ConflictError: There is something at the path already.
-            ArtifactError: A blob is missing or damaged.
+            ArtifactError: A blob is missing or damaged; nothing is left at the path.
+            InputError: The path cannot be written.
         """
-        path, version = Path(path), self.get(reference)
-        if path.exists():
-            raise ConflictError(f"{path}: already exists", hint="choose another path, or remove it first")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            self._write_files(version.manifest, temporary)
-            temporary.chmod(0o755)
-            temporary.rename(path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        sync_directory(path.parent)
-        return Bundle.open(path, verify=False)
+        path, manifest = Path(path), self.get(reference).manifest
+        self._write(manifest, path)
+        return Bundle(path, manifest)
 
-    def source(self, name: str, version: int | str) -> str:
-        """Return the path of a version's bundle as a folder, made from verified blobs when it is not there yet.
+    def open(self, reference: str) -> Bundle:
+        """Open a version's bundle inside the registry, verified.
 
-        This is what a server on this machine loads.
-        """
-        found = self.get(f"{name}@{version}")
-        folder = self.root / "bundles" / found.digest.removeprefix("sha256:")
-        if not folder.exists():
-            self.pull(found.reference, folder)
-        return str(folder.resolve())
-
-    def verify(self, reference: str) -> ModelVersion:
-        """Read every blob of a version and check its digest.
+        It is laid out as a folder the first time. A damaged folder is put aside and made again from the blobs.
 
         Raises:
+            NotFoundError: There is no such version.
+            ArtifactError: A blob is missing or damaged as well.
+        """
+        version = self.get(reference)
+        folder = self.root / "bundles" / version.digest.removeprefix("sha256:")
+        if not folder.exists():
+            self._lay_out(version.manifest, folder)
+        try:
+            return _open_same(folder, version)
+        except ArtifactError as error:
+            log.error("damaged bundle put aside", version=version.reference, reason=error.message)
+            self._put_aside(folder)
+        self._lay_out(version.manifest, folder)
+        return _open_same(folder, version)
+
+    def source(self, name: str, version: int | str) -> str:
+        """Return the path of a version's verified bundle: what a server on this machine loads.
+
+        Raises:
+            NotFoundError: There is no such version.
             ArtifactError: A blob is missing or damaged.
+        """
+        return str(self.open(f"{name}@{version}").path.resolve())
+
+    def verify(self, reference: str, *, lock_policy: str = "warn") -> Verified:
+        """Read every blob of a version, and compare its runtime lock with this machine.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ArtifactError: A blob is missing or damaged, or the runtime differs and the policy is strict.
         """
         version = self.get(reference)
         for entry in version.manifest.files:
-            self._blobs.copy(entry.sha256, io.BytesIO())
-        return version
+            self._blobs.copy(entry.sha256, None)
+        differences = enforce(version.manifest.runtime_lock, lock_policy, subject=version.reference)
+        return Verified(
+            version=version,
+            files=len(version.manifest.files),
+            bytes=sum(entry.bytes for entry in version.manifest.files),
+            differences=tuple(differences),
+        )
 
     def set_alias(
         self, name: str, alias: str, version: int | str, *, expect: int | None = None, actor: str = ""
     ) -> Alias:
-        """Point an alias to a version.
+        """Point an alias to a version. Pointing it to where it points already changes nothing.
 
         Args:
             name: Model.
             alias: Such as ``primary``; it may not look like a number.
             version: Version number, or another alias.
-            expect: The generation that the caller has seen, 0 when it has seen none: when somebody else has
-                moved the alias since, nothing is changed. None moves it in any case.
+            expect: The generation that the caller has seen, 0 when there was no such alias: when somebody else
+                has moved it since, nothing is changed. None moves it in any case.
             actor: Who, for the audit log.
 
         Raises:
+            InputError: The alias is not a good name.
             NotFoundError: There is no such version.
             ConflictError: The alias has another generation than expected.
         """
-        check_name(alias)
+        check_name(alias, what="an alias")
         if alias.isdigit():
             raise InputError(f"alias {alias!r} looks like a version", hint="begin it with a letter")
         with transaction(self.engine) as connection:
-            number = self._number(connection, name, str(version))
-            before = self._find_alias(connection, name, alias)
-            generation = before.generation if before else 0
-            if expect is not None and expect != generation:
-                raise ConflictError(
-                    f"alias {name}@{alias} has generation {generation}, not {expect}",
-                    hint="somebody else moved it: read it again and decide anew",
-                )
-            after = Alias(name, alias, number, before.version if before else None, generation + 1)
-            self._store_alias(connection, after, is_new=before is None)
-            facts = {"alias": alias, "from": after.previous, "to": number, "generation": after.generation}
+            number = catalog.number(connection, name, str(version))
+            before = catalog.alias(connection, name, alias)
+            _check_generation(before, name, alias, expect)
+            if before is not None and before.version == number:
+                return before
+            previous, generation = catalog.move_alias(connection, name, alias, number)
+            facts = {"alias": alias, "from": previous, "to": number, "generation": generation}
             audit.append(connection, "alias", name, facts, actor=actor)
-            return after
+        return Alias(name, alias, number, previous, generation)
+
+    def drop_alias(self, name: str, alias: str, *, expect: int | None = None, actor: str = "") -> None:
+        """Remove an alias.
+
+        Args:
+            name: Model.
+            alias: Such as ``shadow``.
+            expect: The generation that the caller has seen, as for `set_alias`.
+            actor: Who, for the audit log.
+
+        Raises:
+            NotFoundError: There is no such model or alias.
+            ConflictError: The alias has another generation than expected.
+        """
+        with transaction(self.engine) as connection:
+            catalog.number(connection, name, alias)
+            _check_generation(catalog.alias(connection, name, alias), name, alias, expect)
+            previous, generation = catalog.move_alias(connection, name, alias, None)
+            facts = {"alias": alias, "from": previous, "to": None, "generation": generation}
+            audit.append(connection, "drop_alias", name, facts, actor=actor)
 
     def alias(self, name: str, alias: str) -> Alias | None:
-        """Return an alias, or None when it has never been set."""
-        with transaction(self.engine) as connection:
-            return self._find_alias(connection, name, alias)
+        """Return an alias, or None when there is none."""
+        with reading(self.engine) as connection:
+            return catalog.alias(connection, name, alias)
 
     def aliases(self, name: str) -> list[Alias]:
         """Return all aliases of a model."""
-        table = schema.aliases
-        with transaction(self.engine) as connection:
-            rows = connection.execute(sa.select(table).where(table.c.name == name).order_by(table.c.alias))
-            return [Alias(*row) for row in rows]
+        with reading(self.engine) as connection:
+            return catalog.all_aliases(connection, name)
 
-    def audit(self, name: str | None = None) -> list[audit.AuditEntry]:
-        """Return the audit log of one model, or of all, oldest first."""
-        with transaction(self.engine) as connection:
-            return audit.entries(connection, name)
+    def audit(self, name: str | None = None, *, limit: int | None = None) -> list[audit.AuditEntry]:
+        """Return the audit log of one model, or of all, oldest first; the newest ``limit`` entries of it."""
+        with reading(self.engine) as connection:
+            return audit.entries(connection, name, limit)
 
     def verify_audit(self) -> int:
-        """Check the audit log's chain and return its length.
+        """Check the audit log's chain, and that it accounts for every version and alias; return its length.
 
         Raises:
-            ArtifactError: An entry was changed or removed.
+            ArtifactError: An entry was changed or removed, or something was changed behind the log's back.
         """
-        with transaction(self.engine) as connection:
+        with reading(self.engine) as connection:
             return audit.verify(connection)
 
-    def _write_files(self, manifest: Manifest, folder: Path) -> None:
-        for entry in manifest.files:
-            target = folder / entry.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as stream:
-                self._blobs.copy(entry.sha256, stream)
-        write_atomic(folder / MANIFEST_NAME, manifest.to_json())
+    def close(self) -> None:
+        """Close the database; using the registry afterwards opens it again."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+            del self.engine
 
-    def _version(self, connection: sa.Connection, name: str, number: int) -> ModelVersion:
-        table = schema.versions
-        row = connection.execute(
-            sa.select(table).where(table.c.name == name, table.c.version == number)
-        ).one()
-        return _model_version(row, self._alias_names(connection, name))
+    def __enter__(self) -> Self:
+        return self
 
-    def _number(self, connection: sa.Connection, name: str, wanted: str | None) -> int:
-        """Resolve the part of a reference behind the @ to a version number."""
-        table = schema.versions
-        numbers = sa.select(table.c.version).where(table.c.name == name)
-        newest = connection.execute(numbers.order_by(table.c.version.desc()).limit(1)).scalar()
-        if newest is None:
-            names = connection.execute(sa.select(table.c.name).distinct()).scalars()
-            raise NotFoundError(f"no model {name!r} in {self.root}", hint=nearest(name, names))
-        if wanted is None:
-            return int(newest)
-        if wanted.isdigit():
-            if connection.execute(numbers.where(table.c.version == int(wanted))).scalar() is None:
-                raise NotFoundError(f"{name} has no version {wanted}", hint=f"the newest is {newest}")
-            return int(wanted)
-        found = self._find_alias(connection, name, wanted)
-        if found is None:
-            known = [alias for aliases in self._alias_names(connection, name).values() for alias in aliases]
-            raise NotFoundError(f"{name} has no alias {wanted!r}", hint=nearest(wanted, known))
-        return found.version
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-    def _find_alias(self, connection: sa.Connection, name: str, alias: str) -> Alias | None:
-        table = schema.aliases
-        row = connection.execute(sa.select(table).where(table.c.name == name, table.c.alias == alias)).first()
-        return Alias(*row) if row else None
+    def _write(self, manifest: Manifest, path: Path) -> None:
+        write_bundle(path, manifest, lambda entry, stream: self._blobs.copy(entry.sha256, stream))
 
-    def _store_alias(self, connection: sa.Connection, alias: Alias, *, is_new: bool) -> None:
-        table = schema.aliases
-        values = {"version": alias.version, "previous": alias.previous, "generation": alias.generation}
-        if is_new:
-            connection.execute(sa.insert(table).values(name=alias.name, alias=alias.alias, **values))
-        else:
-            same = (table.c.name == alias.name, table.c.alias == alias.alias)
-            connection.execute(sa.update(table).where(*same).values(**values))
+    def _lay_out(self, manifest: Manifest, folder: Path) -> None:
+        try:
+            self._write(manifest, folder)
+        except ConflictError:
+            return  # another process was faster, which is as good
 
-    def _alias_names(self, connection: sa.Connection, name: str) -> dict[int, list[str]]:
-        table = schema.aliases
-        query = sa.select(table.c.version, table.c.alias).where(table.c.name == name).order_by(table.c.alias)
-        named: dict[int, list[str]] = {}
-        for version, alias in connection.execute(query):
-            named.setdefault(version, []).append(alias)
-        return named
+    def _put_aside(self, folder: Path) -> None:
+        jail = self.root / "bundles" / "quarantine" / f"{folder.name}.{uuid4().hex}"
+        jail.parent.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another process was faster
+            folder.rename(jail)
 
 
-def split_reference(reference: str) -> tuple[str, str | None]:
-    """Split ``name@version`` into its parts; the second is None when it is missing.
-
-    Raises:
-        InputError: It is empty, or nothing stands before or behind the @.
-    """
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
-        raise InputError(f"{reference!r} is not a reference", hint="write name@version, name@alias or name")
-    return match["name"], match["version"]
+def _open_same(folder: Path, version: ModelVersion) -> Bundle:
+    bundle = Bundle.open(folder)
+    if bundle.digest != version.digest:
+        raise ArtifactError(f"{folder}: is bundle {bundle.digest}, {version.reference} is {version.digest}")
+    return bundle
 
 
-def _model_version(row: Any, named: dict[int, list[str]]) -> ModelVersion:
-    manifest = parse_manifest(row.manifest, source=f"{row.name}@{row.version}")
-    aliases = tuple(named.get(row.version, ()))
-    return ModelVersion(row.name, row.version, row.digest, row.created, row.parent, aliases, manifest)
+def _check_generation(found: Alias | None, name: str, alias: str, expect: int | None) -> None:
+    generation = found.generation if found else 0
+    if expect is not None and expect != generation:
+        raise ConflictError(
+            f"alias {name}@{alias} has generation {generation}, not {expect}",
+            hint="somebody else moved it: read it again and decide anew",
+        )

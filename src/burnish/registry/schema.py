@@ -1,6 +1,9 @@
-"""The registry's tables."""
+"""The registry's tables. What must never change is guarded by the database itself."""
 
 import sqlalchemy as sa
+
+SCHEMA = 1
+"""Stored as SQLite's ``user_version``; a larger one was written by a newer burnish."""
 
 metadata = sa.MetaData()
 
@@ -16,12 +19,14 @@ versions = sa.Table(
     sa.UniqueConstraint("name", "digest"),
 )
 
+# A dropped alias keeps its row, without a version: its generations go on, so that a stale
+# compare-and-swap can never match an alias that was dropped and set again.
 aliases = sa.Table(
     "aliases",
     metadata,
     sa.Column("name", sa.String(128), primary_key=True),
     sa.Column("alias", sa.String(128), primary_key=True),
-    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer),
     sa.Column("previous", sa.Integer),
     sa.Column("generation", sa.Integer, nullable=False),
     sa.ForeignKeyConstraint(["name", "version"], ["versions.name", "versions.version"]),
@@ -39,3 +44,16 @@ audit = sa.Table(
     sa.Column("previous_hash", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
 )
+
+
+def _forbid(table: sa.Table, operation: str) -> None:
+    statement = (
+        f"CREATE TRIGGER {table.name}_no_{operation.lower()} BEFORE {operation} ON {table.name} "
+        f"BEGIN SELECT RAISE(ABORT, '{table.name} are written once'); END"
+    )
+    sa.event.listen(table, "after_create", sa.DDL(statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+
+
+for _table in (versions, audit):
+    for _operation in ("UPDATE", "DELETE"):
+        _forbid(_table, _operation)

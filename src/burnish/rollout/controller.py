@@ -52,6 +52,8 @@ class Snapshot:
     """Requests seen since the controller started."""
     dropped: int
     """Mirrored requests that the server dropped for lack of room."""
+    missed: int
+    """Observations that the server forgot before they were read."""
     elapsed_s: float
 
 
@@ -321,6 +323,7 @@ class Controller:
             step_requests=self._step_requests,
             observed=self._intake.observed,
             dropped=self._feed.dropped,
+            missed=self._feed.missed,
             elapsed_s=self._clock() - self._began,
         )
 

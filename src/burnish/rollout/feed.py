@@ -21,6 +21,10 @@ class Feed:
     Args:
         server: Where to read.
         state: The rollout, with the epoch and the number read last.
+
+    Attributes:
+        dropped: Mirrored requests that the server did not run for lack of room.
+        missed: Observations that the server forgot before they were read.
     """
 
     def __init__(self, server: Server, state: RolloutState) -> None:
@@ -29,6 +33,7 @@ class Feed:
         self.epoch = state.epoch
         self.cursor = state.cursor
         self.dropped = 0
+        self.missed = 0
         self._versions = (state.primary, state.candidate)
         self._saved = (state.epoch, state.cursor)
 
@@ -43,6 +48,8 @@ class Feed:
                     self.cursor = 0
                     continue
             self.dropped = page["dropped"]
+            if page["observations"]:
+                self.missed += page["observations"][0]["seq"] - self.cursor - 1
             for raw in page["observations"]:
                 self._take(raw, intake)
             self.cursor = max(self.cursor, page["last_seq"])

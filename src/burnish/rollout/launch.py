@@ -17,7 +17,7 @@ from burnish.rollout.ports import Server
 log = get_logger(__name__)
 
 
-def launch(
+def launch_rollout(
     model: str,
     *,
     candidate: str,

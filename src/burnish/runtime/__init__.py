@@ -3,7 +3,7 @@
 from burnish.runtime.backend import Backend, BackendSpec, DeviceStatus, Session, SessionOptions
 from burnish.runtime.machine import Machine, fingerprint
 from burnish.runtime.parity import OutputParity, ParityReport, parity
-from burnish.runtime.resolve import backend_names, backends, device_table, resolve
+from burnish.runtime.resolve import backend_names, device_table, load_backends, resolve
 from burnish.runtime.session import CheckedSession, open_session
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Session",
     "SessionOptions",
     "backend_names",
-    "backends",
+    "load_backends",
     "device_table",
     "fingerprint",
     "open_session",

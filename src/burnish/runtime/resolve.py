@@ -11,7 +11,7 @@ GROUP = "burnish.backends"
 _PREFERENCE = ("onnxruntime", "openvino", "torch")
 
 
-def backends() -> dict[str, Backend]:
+def load_backends() -> dict[str, Backend]:
     """Return every known back end by name, preferred ones first; no engine is imported."""
     return {name: plugins.load(GROUP, name) for name in backend_names()}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from burnish.errors import BurnishError, InputError
+from burnish.errors import BackendError, BurnishError, CapacityError, InputError
 from burnish.protocol.oip import InferRequest, encode_response, parse_request
 from burnish.serve.batcher import Pending
 from burnish.serve.config import ServeConfig
@@ -87,7 +87,20 @@ class Exchange:
                 served = _answered(target.version, result, took_s)
                 self._mirror(model, request, request_id, user, served, shadow)
 
-        return target.submit(request.inputs, done, timeout_s=timeout_s)
+        try:
+            return target.submit(request.inputs, done, timeout_s=timeout_s)
+        except (BackendError, CapacityError) as error:
+            if version is None:  # a version that cannot take requests must be seen to fail
+                self._observe_refusal(model, request_id, user, target, error)
+            raise
+
+    def _observe_refusal(
+        self, model: str, request_id: str, user: str, target: Version, error: BurnishError
+    ) -> None:
+        target.metrics.answered("served", 0.0, failed=True)
+        if len(self._models.versions(model)) > 1:
+            refused = _answered(target.version, error, 0.0)
+            self._models.observations(model).record(request_id, user, refused, None)
 
     def _encode(
         self,

@@ -32,6 +32,7 @@ class Fleet:
     late_labels: bool = False
     epoch: str = "first"
     reachable: bool = True
+    forgotten: int = 0
     now: float = 0.0
     seed: int = 5
     policies: list = field(default_factory=list)
@@ -64,8 +65,9 @@ class Fleet:
 
     def observations(self, model, *, after=0, limit=1000):
         self._reach()
-        page = self.log[after : after + limit]
-        return {"epoch": self.epoch, "last_seq": after + len(page), "dropped": 0, "observations": page}
+        page = [raw for raw in self.log[max(0, after - self.forgotten) :] if raw["seq"] > after][:limit]
+        last = page[-1]["seq"] if page else after
+        return {"epoch": self.epoch, "last_seq": last, "dropped": 0, "observations": page}
 
     def load(self, model, version, source):
         self._reach()

@@ -14,7 +14,7 @@ from burnish.registry import Registry
 from burnish.rollout import operator
 from burnish.rollout.alias import RegistryAlias
 from burnish.rollout.history import History, Phase
-from burnish.rollout.launch import launch
+from burnish.rollout.launch import launch_rollout
 from burnish.rollout.plan import RolloutPlan
 
 PLAN = RolloutPlan(criterion="noninferior", margin=2.0, shadow_share=1.0)
@@ -53,7 +53,7 @@ def registry(tmp_path, bundles, fleet):
 
 
 def start(registry, fleet, candidate="2", plan=PLAN):
-    controller = launch("m", candidate=candidate, registry=registry, server=fleet, plan=plan)
+    controller = launch_rollout("m", candidate=candidate, registry=registry, server=fleet, plan=plan)
     controller._clock, controller._sleep = fleet.clock, fleet.sleep
     return controller
 

@@ -1,21 +1,42 @@
 """Prune and quantize under an accuracy floor; measure every candidate."""
 
-import dataclasses
-from json import dumps
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from json import loads
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.progress import Progress as Bars
+from rich.progress import TaskID
 
 from burnish.cli.render import JsonOption, emit_json, err, progress, table
-from burnish.compress import CompressConfig, CompressResult, Option, TrainConfig, compress, train_task
+from burnish.compress import (
+    CompressConfig,
+    CompressResult,
+    Option,
+    Progress,
+    TrainConfig,
+    compress,
+    train_task,
+)
+from burnish.compress.run import BEST, RESULT
 from burnish.config import load_config
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.task import load_task
-from burnish.files import write_atomic
 from burnish.units import format_bytes, format_count, format_ms
 
 app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a configuration file of this verb may hold: the tables ``train`` and ``compress``."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Training of the float model."""
+    compress: CompressConfig = field(default_factory=CompressConfig)
+    """What is tried, and how good it must stay."""
 
 
 @app.command("compress")
@@ -26,105 +47,99 @@ def compress_task(
         Path | None, typer.Option(help="Trained weights; without them the task is trained.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the training. [default: 12]")] = None,
-    target: Annotated[float | None, typer.Option(help="Share of channels to remove. [default: 0.5]")] = None,
-    step: Annotated[float | None, typer.Option(help="Share removed a step. [default: 0.05]")] = None,
+    target_ratio: Annotated[
+        float | None, typer.Option(help="Share of channels to remove. [default: 0.5]")
+    ] = None,
+    step: Annotated[float | None, typer.Option(help="Share removed a step. [default: 0.1]")] = None,
     floor: Annotated[
-        float | None, typer.Option(help="Points that may be lost, by the interval's lower end. [default: 1]")
+        float | None,
+        typer.Option(help="Points that may be lost, by the lower end of the interval. [default: 1]"),
     ] = None,
     importance: Annotated[str | None, typer.Option(help="l1, l2, variance or random. [default: l1]")] = None,
     round_to: Annotated[int | None, typer.Option(help="Keep widths a multiple of this. [default: 8]")] = None,
-    tune_epochs: Annotated[int | None, typer.Option(help="Epochs after each cut. [default: 10]")] = None,
+    tune_epochs: Annotated[int | None, typer.Option(help="Epochs after each cut. [default: 5]")] = None,
     backends: Annotated[
         str | None, typer.Option(help="Engines to measure. [default: onnxruntime,openvino]")
     ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything drawn at random. [default: 0]")] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file; its table [compress] holds all settings.")
+        Path | None, typer.Option(help="TOML file with the tables [train] and [compress].")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Prune and quantize a task's model, measure every candidate, and keep the fastest that is good enough."""
+    """Prune and quantize a task's model, measure every candidate, and keep the fastest that is good enough.
+
+    The folder ends with best.onnx, the chosen candidate, and result.json, every number behind the choice.
+    """
     loaded = load_task(task)
     flags = {
-        "prune": {
-            "target": target,
-            "step": step,
+        "train": {"epochs": epochs, "seed": seed},
+        "compress": {
+            "prune": {
+                "target": target_ratio,
+                "step": step,
+                "floor_points": floor,
+                "importance": importance,
+                "round_to": round_to,
+                "fine_tune": {"epochs": tune_epochs, "seed": seed},
+            },
             "floor_points": floor,
-            "importance": importance,
-            "round_to": round_to,
-            "fine_tune": {"epochs": tune_epochs},
+            "backends": backends.split(",") if backends else None,
         },
-        "floor_points": floor,
-        "backends": backends.split(",") if backends else None,
     }
-    settings = load_config(CompressConfig, file=config, section="compress", flags=flags)
-    training = TrainConfig() if epochs is None else TrainConfig(epochs=epochs)
+    settings = load_config(Settings, file=config, flags=flags)
     with progress() as bars:
-        bar = bars.add_task("train", total=training.epochs, start=weights is None)
+        show_progress = _progress_on(bars)
         model = train_task(
             loaded,
-            training,
+            settings.train,
             out / "train",
             weights=weights,
-            on_epoch=lambda e: bars.update(bar, completed=e.number),
+            on_epoch=lambda epoch: show_progress(Progress("train", epoch.number, epoch.of)),
         )
-        bars.remove_task(bar)
-        result = compress(model, loaded, settings, out / "work", notify=lambda line: bars.console.print(line))
-    best = out / "best.onnx"
-    write_atomic(best, result.chosen.graph.read_bytes())
-    facts = summary(result) | {"best": str(best)}
-    write_atomic(out / "result.json", dumps(facts, indent=2).encode())
+        result = compress(
+            model,
+            loaded,
+            settings.compress,
+            out,
+            notify=lambda line: bars.console.print(line, markup=False, highlight=False, soft_wrap=True),
+            on_progress=show_progress,
+        )
     if json:
-        emit_json(facts)
+        emit_json(loads((out / RESULT).read_bytes()))
     else:
         show(result)
         err.print(
-            f"chosen: {result.chosen.candidate} on {result.chosen.backend}, written to {best}", soft_wrap=True
+            f"chosen: {result.chosen.candidate} on {result.chosen.backend}, written to {out / BEST}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
 
+def _progress_on(bars: Bars) -> Callable[[Progress], None]:
+    """Return a listener that shows one bar for each stage while it lasts."""
+    shown: dict[str, TaskID] = {}
+
+    def show_one(state: Progress) -> None:
+        if state.stage not in shown:
+            shown[state.stage] = bars.add_task(state.stage, total=state.of)
+        bars.update(shown[state.stage], completed=state.done)
+        if state.done == state.of:
+            bars.remove_task(shown.pop(state.stage))
+
+    return show_one
+
+
 def show(result: CompressResult) -> None:
-    """Print every option; the front is marked, and the chosen one."""
+    """Print every option; those of the Pareto front are marked, and the chosen one."""
+    numeric = ["test score, %", "difference, points", "latency", "times faster", "size", "MACs"]
     table(
         "candidates (* on the Pareto front, > chosen)",
-        [
-            "",
-            "candidate",
-            "engine",
-            "test score, %",
-            "difference, points",
-            "latency",
-            "speed-up",
-            "size",
-            "MACs",
-        ],
+        ["", "candidate", "engine", *numeric],
         [_row(option, result) for option in result.options],
-        numeric=["test score, %", "difference, points", "latency", "speed-up", "size", "MACs"],
+        numeric=numeric,
     )
-
-
-def summary(result: CompressResult) -> dict[str, Any]:
-    """Return the result as plain data."""
-    keys = {(option.candidate, option.backend) for option in result.front}
-    return {
-        "options": [
-            {
-                "candidate": o.candidate,
-                "backend": o.backend,
-                "valid": dataclasses.asdict(o.valid),
-                "valid_difference": dataclasses.asdict(o.valid_difference),
-                "test": dataclasses.asdict(o.test),
-                "test_difference": dataclasses.asdict(o.test_difference),
-                "latency_ms": dataclasses.asdict(o.latency.median),
-                "speedup": dataclasses.asdict(o.speedup),
-                "size_bytes": o.size_bytes,
-                "parameters": o.parameters,
-                "macs": o.macs,
-                "on_front": (o.candidate, o.backend) in keys,
-            }
-            for o in result.options
-        ],
-        "chosen": {"candidate": result.chosen.candidate, "backend": result.chosen.backend},
-    }
 
 
 def _row(option: Option, result: CompressResult) -> tuple[str, ...]:

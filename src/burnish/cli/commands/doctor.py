@@ -8,7 +8,7 @@ import typer
 
 from burnish.cli.render import JsonOption, emit_json, err, out, plain, table
 from burnish.errors import BurnishError
-from burnish.runtime import Backend, DeviceStatus, backends, fingerprint, open_session
+from burnish.runtime import Backend, DeviceStatus, backend_names, fingerprint, open_session
 from burnish.runtime.machine import installed_version
 from burnish.runtime.resolve import device_table
 from burnish.testing import graphs
@@ -65,7 +65,7 @@ def doctor(json: JsonOption = False) -> None:
         [_extra_row(name, found) for name, found in extras.items()],
     )
     if not any(probe.works for probe in probes):
-        err.print(f"no back end works here: reinstall one of {', '.join(backends())}")
+        err.print(f"no back end works here: reinstall one of {', '.join(backend_names())}")
         raise typer.Exit(6)
 
 

@@ -1,165 +1,210 @@
 """Push, list and verify immutable versions; move aliases."""
 
-import dataclasses
+import json as json_text
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
+from rich.markup import escape
 
 from burnish.bundle import Bundle
-from burnish.bundle.runtime_lock import enforce
-from burnish.cli.commands.bundle import show_manifest
 from burnish.cli.options import RegistryOption
 from burnish.cli.render import JsonOption, emit_json, out, table
-from burnish.errors import NotFoundError
-from burnish.registry import ModelVersion, Registry
+from burnish.errors import InputError
+from burnish.registry import Alias, AuditEntry, ModelVersion, Registry
+from burnish.registry.records import split_reference
+from burnish.units import format_bytes
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-Reference = Annotated[str, typer.Argument(help="NAME@VERSION, NAME@ALIAS, or NAME for the newest.")]
-_HOME = Path(".burnish/registry")
+_DEFAULT = Path(".burnish/registry")
+_Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION|@ALIAS]", help="Which version.")]
+_Expect = Annotated[
+    int | None,
+    typer.Option("--expect-generation", min=0, help="Change it only while it has this generation."),
+]
 
 
 @app.command()
 def push(
-    bundle: Annotated[Path, typer.Argument(help="A bundle: a folder or a .burnish file.")],
-    name: Annotated[str | None, typer.Option(help="Name of the model. [default: the bundle's own]")] = None,
-    registry: RegistryOption = _HOME,
+    bundle: Annotated[Path, typer.Argument(help="A folder or a .burnish file.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model. [default: the bundle's]")] = None,
+    registry: RegistryOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Register a bundle as the next version of its model."""
-    version = Registry(registry).push(Bundle.open(bundle), name=name)
+    """Register a bundle as the next version; the same bundle again is the same version."""
+    with Registry(registry) as store:
+        version = store.push(Bundle.open(bundle), name=name)
     if json:
-        emit_json(_facts(version))
+        emit_json(_version(version))
     else:
-        out.print(f"{version.reference}: {version.digest}", highlight=False, soft_wrap=True)
+        out.print(f"{version.reference} is {version.digest}", highlight=False, soft_wrap=True)
 
 
 @app.command("list")
-def list_versions(
-    name: Annotated[str | None, typer.Argument(help="Model. [default: all]")] = None,
-    registry: RegistryOption = _HOME,
+def list_command(
+    name: Annotated[str | None, typer.Argument(help="Model; all models when left out.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Versions shown, the newest first.")] = 50,
+    registry: RegistryOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """List models and their versions."""
-    store = _existing(registry)
-    names = [name] if name is not None else store.models()
-    versions = [version for model in names for version in store.versions(model)]
+    """List the newest version of every model, or the versions of one."""
+    with Registry(registry, create=False) as store:
+        if name is not None:
+            found = store.versions(name, limit=limit)
+        else:
+            found = [version for model in store.models() for version in store.versions(model, limit=1)]
     if json:
-        emit_json([_facts(version) for version in versions])
+        emit_json([_version(version) for version in found])
         return
-    table(
-        "versions",
-        ["version", "aliases", "created", "engine", "digest"],
-        [
-            (v.reference, ", ".join(v.aliases) or "-", v.created, v.manifest.engine.backend, v.digest[:19])
-            for v in versions
-        ],
-    )
+    rows = ((v.name, v.version, ", ".join(v.aliases), v.created, v.digest[:19]) for v in found)
+    table(str(registry), ("model", "version", "aliases", "registered", "digest"), rows, numeric=["version"])
 
 
 @app.command()
-def show(reference: Reference, registry: RegistryOption = _HOME, json: JsonOption = False) -> None:
-    """Show everything that is known of one version."""
-    version = _existing(registry).get(reference)
-    extra = {"version": version.reference, "aliases": ", ".join(version.aliases)}
-    show_manifest(version.manifest, json=json, extra=extra)
+def show(reference: _Reference, registry: RegistryOption = _DEFAULT, json: JsonOption = False) -> None:
+    """Show one version: its manifest, its aliases, and what it was made from."""
+    with Registry(registry, create=False) as store:
+        line = store.lineage(reference)
+        version, ancestors = line[0], line[1:]
+        aliases = [alias for alias in store.aliases(version.name) if alias.version == version.version]
+    if json:
+        document = {
+            **_version(version),
+            "aliases": aliases,
+            "lineage": [ancestor.reference for ancestor in ancestors],
+            "manifest": msgspec.to_builtins(version.manifest),
+        }
+        emit_json(document)
+        return
+    manifest = version.manifest
+    rows = [
+        ("digest", version.digest),
+        ("registered", version.created),
+        ("engine", f"{manifest.engine.backend} on {manifest.engine.device}"),
+        *(("alias", _alias_words(alias)) for alias in aliases),
+        *(
+            (escape(metric), f"{m.value:.6g} [{m.low:.6g}, {m.high:.6g}] {m.unit}")
+            for metric, m in manifest.metrics.items()
+        ),
+        *(("made from", ancestor.reference) for ancestor in ancestors),
+        ("data", manifest.data_hash),
+        ("code", manifest.code_revision),
+        ("size", format_bytes(sum(entry.bytes for entry in manifest.files))),
+    ]
+    table(version.reference, ("what", "value"), ((what, escape(value)) for what, value in rows if value))
 
 
 @app.command()
 def pull(
-    reference: Reference,
-    out_path: Annotated[Path, typer.Option("--out", help="Folder to write; it must not exist.")],
-    registry: RegistryOption = _HOME,
+    reference: _Reference,
+    out_path: Annotated[
+        Path, typer.Option("--out", help="Where: one file when it ends in .burnish, else a folder.")
+    ],
+    registry: RegistryOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Write a version's bundle to a folder, every byte verified."""
-    bundle = _existing(registry).pull(reference, out_path)
+    """Write a version's bundle to a path, every byte verified."""
+    with Registry(registry, create=False) as store:
+        bundle = store.pull(reference, out_path)
     if json:
         emit_json({"path": bundle.path, "digest": bundle.digest})
     else:
-        out.print(f"{bundle.path}: {bundle.digest}", highlight=False, soft_wrap=True)
+        out.print(f"{bundle.path} is {bundle.digest}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def alias(
-    reference: Reference,
-    alias_name: Annotated[str, typer.Argument(metavar="ALIAS", help="Such as primary.")],
-    expect_generation: Annotated[
-        int | None,
-        typer.Option(help="Move it only if nobody else has since this generation; 0 for a new one."),
-    ] = None,
-    registry: RegistryOption = _HOME,
+    reference: _Reference,
+    alias: Annotated[str, typer.Argument(help="Such as primary.")],
+    expect: _Expect = None,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Remove the alias; REFERENCE is the model's name.")
+    ] = False,
+    registry: RegistryOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Point an alias to a version."""
-    store = _existing(registry)
-    version = store.get(reference)
-    moved = store.set_alias(version.name, alias_name, version.version, expect=expect_generation)
+    """Point an alias to a version, or remove it."""
+    name, version = split_reference(reference)
+    if drop == (version is not None):
+        wanted = "only the model's name" if drop else "a version"
+        raise InputError(
+            f"{reference!r}: this needs {wanted}", hint="NAME@VERSION ALIAS, or --drop NAME ALIAS"
+        )
+    with Registry(registry, create=False) as store:
+        if version is None:
+            store.drop_alias(name, alias, expect=expect)
+            moved = None
+        else:
+            moved = store.set_alias(name, alias, version, expect=expect)
     if json:
         emit_json(moved)
+    elif moved is None:
+        out.print(f"{name}@{alias} is removed", highlight=False)
     else:
-        out.print(
-            f"{moved.name}@{moved.alias} -> version {moved.version} (was {moved.previous or 'unset'}, "
-            f"generation {moved.generation})",
-            highlight=False,
-        )
+        out.print(f"{name}@{moved.alias} is version {moved.version}: {_alias_words(moved)}", highlight=False)
 
 
 @app.command()
 def verify(
-    reference: Reference,
-    policy: Annotated[
+    reference: _Reference,
+    lock_policy: Annotated[
         str, typer.Option(help="When the runtime lock differs: strict, warn or ignore.")
     ] = "warn",
-    registry: RegistryOption = _HOME,
+    registry: RegistryOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Read every blob of a version, check its digest, and compare the runtime lock with this machine."""
-    version = _existing(registry).verify(reference)
-    differences = list(map(str, enforce(version.manifest.runtime_lock, policy, subject=version.reference)))
+    """Read every blob of a version and check it, and compare its runtime lock with this machine."""
+    with Registry(registry, create=False) as store:
+        verified = store.verify(reference, lock_policy=lock_policy)
     if json:
-        emit_json({**_facts(version), "runtime_differences": differences})
+        differences = msgspec.to_builtins(list(verified.differences))
+        document = {"files": verified.files, "bytes": verified.bytes, "differences": differences}
+        emit_json(_version(verified.version) | document)
         return
-    out.print(f"{version.reference}: every blob matches its digest", highlight=False)
-    for difference in differences:
-        out.print(f"runtime: {difference}", highlight=False)
+    size = format_bytes(verified.bytes)
+    out.print(
+        f"{verified.version.reference}: {verified.files} files, {size}: every byte is right", highlight=False
+    )
+    for difference in verified.differences:
+        out.print(f"runtime: {difference}", highlight=False, markup=False)
 
 
 @app.command()
 def audit(
-    name: Annotated[str | None, typer.Argument(help="Model. [default: all]")] = None,
-    registry: RegistryOption = _HOME,
+    name: Annotated[str | None, typer.Argument(help="Model; all models when left out.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Entries shown, the newest ones.")] = 50,
+    registry: RegistryOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Show who changed what when, after checking that the log is whole."""
-    store = _existing(registry)
-    length = store.verify_audit()
-    entries = store.audit(name)
+    """Check the audit log's chain, and show who changed what when."""
+    with Registry(registry, create=False) as store:
+        length = store.verify_audit()
+        entries = store.audit(name, limit=limit)
     if json:
-        emit_json({"verified_entries": length, "entries": [dataclasses.asdict(entry) for entry in entries]})
+        emit_json({"verified_entries": length, "entries": entries})
         return
-    table(
-        f"audit log, {length} entries, the chain is whole",
-        ["#", "at", "actor", "action", "model", "facts"],
-        [(e.seq, e.at, e.actor, e.action, e.name, e.facts) for e in entries],
-        numeric=["#"],
-    )
+    rows = ((e.seq, e.at, escape(e.actor), e.action, e.name, _facts(e)) for e in entries)
+    title = f"{registry}: {length} entries, the chain is whole"
+    table(title, ("#", "at", "actor", "action", "model", "facts"), rows, numeric=["#"])
 
 
-def _existing(root: Path) -> Registry:
-    """Open a registry to read from; a mistyped folder is an error, not a new registry."""
-    if not (root / "registry.db").exists():
-        raise NotFoundError(f"{root}: is no registry", hint="give --registry DIR, or push a bundle first")
-    return Registry(root)
-
-
-def _facts(version: ModelVersion) -> dict[str, Any]:
+def _version(version: ModelVersion) -> dict[str, Any]:
     return {
         "name": version.name,
         "version": version.version,
         "digest": version.digest,
         "created": version.created,
         "parent": version.parent,
-        "aliases": version.aliases,
+        "aliases": list(version.aliases),
     }
+
+
+def _alias_words(alias: Alias) -> str:
+    before = f", before it version {alias.previous}" if alias.previous else ""
+    return f"{alias.alias}, generation {alias.generation}{before}"
+
+
+def _facts(entry: AuditEntry) -> str:
+    return escape(json_text.dumps(entry.facts, sort_keys=True))

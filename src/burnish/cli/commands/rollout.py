@@ -19,7 +19,7 @@ from burnish.registry import Registry
 from burnish.rollout import operator
 from burnish.rollout.controller import Snapshot
 from burnish.rollout.history import History, Phase, RolloutEvent, RolloutState
-from burnish.rollout.launch import launch
+from burnish.rollout.launch import launch_rollout
 from burnish.rollout.plan import load_plan
 from burnish.units import format_count
 
@@ -75,7 +75,7 @@ def start(
         )
     store = Registry(registry)
     with AdminClient(server) as client, _terminable():
-        controller = launch(name, candidate=candidate, registry=store, server=client, plan=plan)
+        controller = launch_rollout(name, candidate=candidate, registry=store, server=client, plan=plan)
         with _live_view(as_json) as on_look:
             state = controller.run(on_look)
     _show(History(store.engine), state, as_json=as_json)
@@ -178,7 +178,7 @@ def _view(snapshot: Snapshot) -> Table:
         caption=(
             f"{format_count(snapshot.observed)} requests, {snapshot.pairs.n} labelled pairs, "
             f"accuracy {low:+.2f} to {high:+.2f} points (95%, at any time), "
-            f"{snapshot.dropped} mirrors dropped, {snapshot.elapsed_s:.0f} s"
+            f"{snapshot.dropped} mirrors dropped, {snapshot.missed} missed, {snapshot.elapsed_s:.0f} s"
         ),
         title_justify="left",
         caption_justify="left",

@@ -6,7 +6,7 @@ after every request, where they would promote equal versions in one run out of t
 
 import math
 
-from scipy import special, stats
+from scipy import special
 
 
 def mcnemar_p(wins: int, losses: int) -> float:
@@ -15,7 +15,7 @@ def mcnemar_p(wins: int, losses: int) -> float:
     References:
         McNemar 1947, "Note on the sampling error of the difference between correlated proportions".
     """
-    return float(stats.binom.sf(wins - 1, wins + losses, 0.5))
+    return float(special.betainc(wins, losses + 1, 0.5)) if wins else 1.0  # a binomial tail
 
 
 def margin_p(wins: int, losses: int, ties: int, *, margin: float) -> float:

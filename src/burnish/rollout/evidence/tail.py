@@ -29,7 +29,7 @@ def tail_log_e(events: npt.ArrayLike, trials: npt.ArrayLike, *, limit: float) ->
     k, n = np.asarray(events, np.float64), np.asarray(trials, np.float64)
     b = (1 - limit) / limit
     posterior = special.betaln(k + 1, n - k + b) + log_betainc(n - k + b, k + 1, 1 - limit)
-    prior = special.betaln(1.0, b) + log_betainc(b, 1.0, 1 - limit)
+    prior = b * math.log1p(-limit) - math.log(b)  # the same at k = n = 0, in closed form
     return np.asarray(posterior - prior - k * math.log(limit) - (n - k) * math.log1p(-limit), np.float64)
 
 

@@ -1,0 +1,143 @@
+"""The second half: the compressed model earns its traffic, and a broken one loses it."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from burnish.client import AdminClient
+from burnish.errors import GateError
+from burnish.pipeline.demo.config import DemoConfig
+from burnish.pipeline.demo.service import Traffic, Urls
+from burnish.registry import Registry
+from burnish.rollout.controller import Snapshot
+from burnish.rollout.history import History, Phase, RolloutState
+from burnish.rollout.launch import launch_rollout
+
+Notify = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Track:
+    """What was seen during one rollout, for the report; times count from its start."""
+
+    began: float
+    weights: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    final: dict[str, Any] = field(default_factory=dict)
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Note one look of the controller."""
+        at = round(time.monotonic() - self.began, 3)
+        self.weights.append({"t_s": at, "weight": snapshot.state.weight_percent / 100})
+        self.evidence += [
+            {"t_s": at, "series": finding.name, "e": min(finding.e, 1e300)} for finding in snapshot.findings
+        ]
+
+    def note(self, event: str) -> None:
+        """Note an event of our own."""
+        self.events.append({"t_s": round(time.monotonic() - self.began, 3), "event": event})
+
+
+def roll_out(
+    config: DemoConfig,
+    *,
+    model: str,
+    candidate: int,
+    registry: Registry,
+    urls: Urls,
+    traffic: Traffic,
+    notify: Notify,
+    break_it: bool,
+) -> Track:
+    """Roll one version out under live, labelled traffic.
+
+    Args:
+        config: Settings.
+        model: Name of the model.
+        candidate: Version in the registry.
+        registry: Where the versions and the rollout are.
+        urls: The server.
+        traffic: Runs already.
+        notify: Told what happens.
+        break_it: Whether to stop the candidate's worker (SIGSTOP) in the middle of the ramp.
+
+    Raises:
+        GateError: A sound candidate was not promoted, or a broken one was not rolled back.
+    """
+    plan = replace(config.rollout, timeout_s=config.patience_s)
+    track = Track(time.monotonic())
+    with AdminClient(urls.admin) as admin:
+        controller = launch_rollout(model, candidate=str(candidate), registry=registry, server=admin, plan=plan)
+        last = -1
+
+        def on_look(snapshot: Snapshot) -> None:
+            nonlocal last
+            track.look(snapshot)
+            weight = snapshot.state.weight_percent
+            if weight != last:
+                last = weight
+                notify(_line(snapshot))
+                track.note(f"{weight}%" if weight else "shadow")
+            if break_it and weight == config.fault_at_percent and "planted_s" not in track.final:
+                track.final["planted_s"] = time.monotonic() - track.began
+                track.note("fault planted")
+                pids = stop_workers(admin, model, str(candidate))
+                notify(
+                    f"planted a fault: stopped the worker of version {candidate} (process {pids[0]}), so it hangs"
+                )
+
+        state = controller.run(on_look)
+    track.note(state.phase.value)
+    _conclude(track, state, registry, traffic, break_it=break_it)
+    notify(f"version {candidate}: {state.phase.value} ({state.reason})")
+    return track
+
+
+def stop_workers(admin: AdminClient, model: str, version: str) -> list[int]:
+    """Stop the worker processes of a version, as a hang of the engine would; the server will replace them."""
+    models = admin.models()["models"]
+    versions = next(m["versions"] for m in models if m["name"] == model)
+    pids: list[int] = next(v["workers"] for v in versions if v["version"] == version)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def _conclude(
+    track: Track, state: RolloutState, registry: Registry, traffic: Traffic, *, break_it: bool
+) -> None:
+    wanted = Phase.ABORTED if break_it else Phase.PROMOTED
+    if state.phase is not wanted:
+        raise GateError(
+            f"version {state.candidate} ended as {state.phase.value}, not {wanted.value}: {state.reason}",
+            hint="run again; on a busy machine raise patience_s",
+        )
+    last = History(registry.engine).events(state.id)[-1].facts
+    failures = [at for at, _ in traffic.failures if at >= track.began]
+    track.final |= {
+        "version": state.candidate,
+        "primary": state.primary,
+        "phase": state.phase.value,
+        "reason": state.reason,
+        "pairs": last["pairs"],
+        "difference_points": last["difference_points"],
+        "findings": last["findings"],
+        "requests": last["requests"],
+        "failed_requests": len(failures),
+    }
+    if break_it:
+        planted = track.began + track.final["planted_s"]
+        track.final["alarm_to_zero_ms"] = last["alarm_to_zero_ms"]
+        track.final["fault_to_alarm_s"] = last["alarm_s"] - planted
+
+
+def _line(snapshot: Snapshot) -> str:
+    pairs = snapshot.pairs
+    return (
+        f"weight {snapshot.state.weight_percent}%: {pairs.n} labelled pairs, {pairs.wins} won, {pairs.losses} lost; "
+        + "; ".join(f"{f.name} e={f.e:.3g}" for f in snapshot.findings[:2])
+    )

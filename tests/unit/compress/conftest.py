@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from burnish.compress import TrainConfig
+from burnish.compress.prune import PruneConfig, prune
+from burnish.compress.train import build_model, train
+from burnish.evaluate import load_task
+from burnish.graph.capture import capture
+from burnish.resume import Run
+
+TASK_FILE = Path(__file__).parents[2] / "tasks" / "tiny_digits.py"
+
+
+@pytest.fixture(scope="session")
+def task():
+    return load_task(str(TASK_FILE))
+
+
+@pytest.fixture(scope="session")
+def _trained(task):
+    model = build_model(task, seed=0)
+    train(model, task, TrainConfig(epochs=6))
+    return model.eval()
+
+
+@pytest.fixture
+def trained(task, _trained):
+    """A trained model of the test's own."""
+    model = build_model(task)
+    model.load_state_dict(_trained.state_dict())
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def graph(task, _trained):
+    return capture(_trained, task.split("valid").take([0, 1]).inputs, output_names=task.output_names)
+
+
+PRUNE = PruneConfig(
+    step=0.25,
+    target=0.5,
+    round_to=4,
+    floor_points=8.0,
+    fine_tune=TrainConfig(epochs=2, learning_rate=0.03),
+)
+
+
+@pytest.fixture(scope="session")
+def prune_config():
+    return PRUNE
+
+
+@pytest.fixture(scope="session")
+def cuts(task, _trained, tmp_path_factory):
+    return prune(_trained, task, PRUNE, Run(tmp_path_factory.mktemp("prune"), {}))

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from burnish.compress.groups import ChannelGroups, width_of
+from burnish.compress.importance import activation_variances, build_importance
+from burnish.compress.train import tensors
+from burnish.errors import InputError
+from burnish.evaluate import Split
+
+
+def images(n, seed=0):
+    x = np.random.default_rng(seed).normal(size=(n, 1, 8, 8)).astype(np.float32)
+    return Split({"image": x}, np.zeros(n, np.int64))
+
+
+class Net(nn.Module):
+    """Depthwise, transposed and flattened layers, and an output that a softmax follows."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 16, 3)
+        self.depthwise = nn.Conv2d(16, 16, 3, groups=16)
+        self.up = nn.ConvTranspose2d(16, 24, 2)
+        self.last = nn.Conv2d(24, 3, 1)
+        self.hidden = nn.Linear(16 * 16, 20)
+        self.head = nn.Linear(20, 5)
+
+    def forward(self, x):
+        y = self.depthwise(torch.relu(self.first(x)))
+        classes = self.head(torch.relu(self.hidden(y.flatten(1))))
+        return classes.log_softmax(-1), self.last(torch.relu(self.up(y)))
+
+
+def named_roots(model):
+    groups = ChannelGroups(model, tensors(images(2)))
+    names = {module: name for name, module in model.named_modules()}
+    return groups, {names[root]: root for root in groups.roots()}
+
+
+def test_what_leaves_the_model_is_never_cut():
+    _, roots = named_roots(Net().eval())
+    assert not {"head", "last"} & set(roots)
+    assert {"hidden", "up"} <= set(roots)
+    assert {"first", "depthwise"} & set(roots)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "variance", "random"])
+def test_every_group_gets_one_finite_score_a_channel(name):
+    model = Net().eval()
+    groups, roots = named_roots(model)
+    importance = build_importance(name, model, images(8), seed=0)
+    for root in roots.values():
+        scores = importance(groups.group(root))
+        assert scores.shape == (width_of(root),)
+        assert torch.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_a_channel_of_zeros_matters_least(name):
+    model = Net().eval()
+    with torch.no_grad():
+        model.up.weight[:, 7] = 0  # a transposed convolution keeps its inputs first
+        model.last.weight[:, 7] = 0
+        model.hidden.weight[3] = 0
+        model.head.weight[:, 3] = 0
+    groups, roots = named_roots(model)
+    importance = build_importance(name, model, images(2), seed=0)
+    assert importance(groups.group(roots["up"])).argmin() == 7
+    assert importance(groups.group(roots["hidden"])).argmin() == 3
+
+
+def test_a_channel_that_never_varies_matters_least():
+    model = Net().eval()
+    with torch.no_grad():
+        model.up.weight[:, 5] = 0  # a constant, whatever the bias
+        model.up.bias[5] = 100.0
+    groups, roots = named_roots(model)
+    importance = build_importance("variance", model, images(8), seed=0)
+    assert importance(groups.group(roots["up"])).argmin() == 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 50])
+def test_variance_is_exact_whatever_the_batches(batch_size):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)).eval()
+    data = images(7)
+    found = activation_variances(model, data, batch_size=batch_size)
+    with torch.inference_mode():
+        convolved = model[0](*tensors(data))
+        linear = model(*tensors(data))
+    torch.testing.assert_close(found[model[0]], convolved.transpose(0, 1).flatten(1).var(1, correction=0))
+    torch.testing.assert_close(found[model[3]], linear.var(0, correction=0))
+
+
+def test_chance_is_reproducible():
+    model = Net().eval()
+    groups, roots = named_roots(model)
+    first, again, other = (
+        build_importance("random", model, images(2), seed=seed)(groups.group(roots["up"])) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_history_replayed_on_an_equal_model_makes_the_same_cuts():
+    torch.manual_seed(0)
+    model = Net().eval()
+    twin = Net().eval()
+    twin.load_state_dict(model.state_dict())
+    groups, roots = named_roots(model)
+    groups.remove(roots["up"], [0, 5])
+    groups.remove(roots["hidden"], [19])
+    groups.remove(roots["hidden"], [0])
+    ChannelGroups(twin, tensors(images(2))).replay(groups.history())
+    assert width_of(twin.up) == 22
+    assert width_of(twin.hidden) == 18
+    for mine, its in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(mine, its)
+    with torch.inference_mode():
+        assert twin(*tensors(images(2)))[0].shape == (2, 5)
+
+
+def test_a_model_that_cannot_be_traced_is_named():
+    class Wrong(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("needs two inputs")
+
+    with pytest.raises(InputError, match="Wrong cannot be traced for pruning: RuntimeError: needs two inputs"):
+        ChannelGroups(Wrong(), tensors(images(2)))
