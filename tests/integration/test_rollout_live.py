@@ -268,21 +268,18 @@ def test_the_command_line_tells_the_same_story(world, tmp_path):
     assert "inconclusive" in undecided.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "word"),
-    [
+def test_a_wrong_command_is_one_clear_error_and_traffic_stays(world):
+    before = world.admin.traffic("m")
+    flags = ["--registry", str(world.registry.root), "--server", world.urls["admin"]]
+    for arguments, error, word in (
         (["--candidate", "9"], NotFoundError, "no version 9"),
         (["--candidate", "2", "--margin", "1"], ConfigError, "--margin"),
         (["--candidate", "2", "--steps", "ten"], ConfigError, "--steps"),
         (["--candidate", "2", "--criterion", "better"], ConfigError, "criterion"),
-    ],
-)
-def test_a_wrong_command_is_one_clear_error_and_traffic_stays(world, arguments, error, word):
-    before = world.admin.traffic("m")
-    flags = ["--registry", str(world.registry.root), "--server", world.urls["admin"]]
-    result = CliRunner().invoke(app, ["rollout", "start", "m", *arguments, *flags])
-    assert type(result.exception) is error
-    assert word in str(result.exception)
+    ):
+        result = CliRunner().invoke(app, ["rollout", "start", "m", *arguments, *flags])
+        assert type(result.exception) is error
+        assert word in str(result.exception)
     assert world.admin.traffic("m") == before
 
 

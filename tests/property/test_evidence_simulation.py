@@ -83,8 +83,8 @@ def test_error_alarm_comes_after_the_published_number_of_requests(rate, publishe
 def test_noninferiority_needs_few_pairs_when_the_versions_agree():
     # 99% accuracy on either side, 1% of the pairs discordant, a margin of two points: under 600 pairs.
     rng = np.random.default_rng(7)
-    n = np.arange(1, 2001)
-    draw = rng.random((200, n.size))
-    w, n_l = np.cumsum(draw < 0.005, axis=1), np.cumsum(draw > 0.995, axis=1)
+    draw = rng.random((200, 2000))
+    w, n_l = np.cumsum(draw < 0.005, axis=1)[:, 9::10], np.cumsum(draw > 0.995, axis=1)[:, 9::10]
+    n = np.arange(10, 2001, 10)
     crossed = margin_log_e(w, n_l, n - w - n_l, margin=0.02) >= THRESHOLD
-    assert np.median(crossed.argmax(axis=1) + 1) < 600
+    assert np.median(n[crossed.argmax(axis=1)]) < 600

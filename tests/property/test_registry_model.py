@@ -98,7 +98,7 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.registry.close()
-        self.registry = Registry(self.registry.root, create=bool(self.changes))
+        self.registry = Registry(self.registry.root, create=not self.changes)
 
     @invariant()
     def everything_agrees(self):

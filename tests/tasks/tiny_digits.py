@@ -45,7 +45,8 @@ class TinyDigits:
         images, labels = load_digits(return_X_y=True)
         part = np.random.default_rng(0).permutation(len(labels))[_PARTS[name]]
         return Split(
-            {"image": (images[part].reshape(-1, 1, 8, 8) / 16).astype(np.float32)}, labels[part].astype(np.int64)
+            {"image": (images[part].reshape(-1, 1, 8, 8) / 16).astype(np.float32)},
+            labels[part].astype(np.int64),
         )
 
     def loss(self, outputs, labels):

@@ -88,11 +88,11 @@ def compress(
         BudgetError: No candidate passes the floor; the text says by how much the best one misses it. What was
             reached stays in ``work``; there is no ``best.onnx`` then.
         InputError: The task's data or its network cannot be used.
-        UnsupportedDeviceError: An engine does not run on this machine's processor.
+        NotFoundError: There is no such engine.
         MissingExtraError: An engine is not installed.
+        UnsupportedDeviceError: An engine does not run on this machine's processor.
     """
-    for backend in config.backends:
-        resolve("cpu", backend)  # better now than after the training
+    check_engines(config)
     check_task(task)
     model.eval()
     check_model(model, task)
@@ -110,6 +110,18 @@ def compress(
     options = read_options(measured, files)
     front = tuple(pareto_front(options, _objectives))
     return _conclude(options, front, tuple(cuts), task, config, work)
+
+
+def check_engines(config: CompressConfig) -> None:
+    """Raise the error of the first engine that cannot measure here, before time is spent.
+
+    Raises:
+        NotFoundError: There is no such engine.
+        MissingExtraError: It is not installed.
+        UnsupportedDeviceError: It does not run on this machine's processor.
+    """
+    for backend in config.backends:
+        resolve("cpu", backend)
 
 
 def choose(options: Sequence[Option], floor_points: float) -> Option:

@@ -1,7 +1,6 @@
 """Blobs named by the hash of their bytes: written whole, verified on every read, shared by all versions."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -14,7 +13,6 @@ from burnish.logs import get_logger
 
 log = get_logger(__name__)
 
-_TEMPORARY = ".tmp"
 _AGAIN = "push the bundle again"
 
 
@@ -46,7 +44,7 @@ class BlobStore:
         if self._is_whole(sha256):
             return False
         path = self._path(sha256)
-        temporary = f"{path}.{uuid4().hex}{_TEMPORARY}"
+        temporary = f"{path}.{uuid4().hex}.tmp"
         try:
             found = self._write(temporary, stream)
             if found != sha256:
@@ -82,13 +80,6 @@ class BlobStore:
             raise ArtifactError(
                 f"blob {sha256} is damaged: its bytes have sha256 {found}; moved to {jail}", hint=_AGAIN
             )
-
-    def digests(self) -> Iterator[str]:
-        """Yield the digest of every blob."""
-        for path in self._files.find(f"{self._root}/sha256"):
-            name = path.rpartition("/")[2]
-            if not name.endswith(_TEMPORARY):
-                yield name
 
     def _write(self, path: str, stream: BinaryIO) -> str:
         with self._files.open(path, "wb") as target:

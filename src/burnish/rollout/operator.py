@@ -41,7 +41,7 @@ def abort(model: str, *, registry: Registry, server: Server, reason: str = "abor
         NotFoundError: The model never had a rollout, or is not served.
         CapacityError: The traffic is at the primary, but the database did not take the record.
     """
-    return _stop(model, Phase.RUNNING, Phase.ABORTED, registry, server, reason)
+    return _stop(model, Phase.RUNNING, registry, server, reason)
 
 
 def rollback(
@@ -58,13 +58,11 @@ def rollback(
     """
     state = History(registry.engine).latest(model)
     if state.phase is Phase.PROMOTED:
-        return _stop(model, Phase.PROMOTED, Phase.ROLLED_BACK, registry, server, reason)
+        return _stop(model, Phase.PROMOTED, registry, server, reason)
     return abort(model, registry=registry, server=server, reason=reason)
 
 
-def _stop(
-    model: str, before: Phase, after: Phase, registry: Registry, server: Server, reason: str
-) -> Stopped:
+def _stop(model: str, before: Phase, registry: Registry, server: Server, reason: str) -> Stopped:
     history = History(registry.engine)
     state = history.latest(model)
     asked = time.monotonic()
@@ -76,10 +74,13 @@ def _stop(
         leader = take_leadership(
             registry.engine, model, holder="operator", lease_s=state.plan.lease_s, above=fence, force=True
         )
-        if before is Phase.PROMOTED:
-            RegistryAlias(registry, model).move(state.primary)
-        # Read again: the controller may have stored a step before it lost its token.
-        ended = dataclasses.replace(history.get(state.id), phase=after, reason=reason)
+        alias = RegistryAlias(registry, model)
+        if alias.version() == state.candidate:
+            alias.move(state.primary)
+        # Read again: the controller may have stored a step, or a promotion, before it lost its token.
+        now = history.get(state.id)
+        after = Phase.ROLLED_BACK if now.phase is Phase.PROMOTED else Phase.ABORTED
+        ended = dataclasses.replace(now, phase=after, reason=reason)
         facts = {"reason": reason, "alarm_to_zero_ms": round(to_zero_ms, 3)}
         ended = history.save(leader, ended, event=(after.value, facts))
         leader.release()

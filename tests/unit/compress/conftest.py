@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from burnish.compress import TrainConfig
 from burnish.compress.prune import PruneConfig, prune
@@ -10,6 +11,15 @@ from burnish.graph.capture import capture
 from burnish.resume import Run
 
 TASK_FILE = Path(__file__).parents[2] / "tasks" / "tiny_digits.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Networks this small gain nothing from a second thread, and a busy machine then costs little."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

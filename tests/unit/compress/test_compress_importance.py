@@ -97,7 +97,8 @@ def test_chance_is_reproducible():
     model = Net().eval()
     groups, roots = named_roots(model)
     first, again, other = (
-        build_importance("random", model, images(2), seed=seed)(groups.group(roots["up"])) for seed in (1, 1, 2)
+        build_importance("random", model, images(2), seed=seed)(groups.group(roots["up"]))
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -126,5 +127,7 @@ def test_a_model_that_cannot_be_traced_is_named():
         def forward(self, x):
             raise RuntimeError("needs two inputs")
 
-    with pytest.raises(InputError, match="Wrong cannot be traced for pruning: RuntimeError: needs two inputs"):
+    with pytest.raises(
+        InputError, match="Wrong cannot be traced for pruning: RuntimeError: needs two inputs"
+    ):
         ChannelGroups(Wrong(), tensors(images(2)))

@@ -31,7 +31,9 @@ class Varied:
 
 
 def equal(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def test_equal_seeds_give_equal_weights_and_other_seeds_others(task):
@@ -108,7 +110,11 @@ def test_weights_that_do_not_fit_are_refused(task, tmp_path):
     model = build_model(task)
     (tmp_path / "text.pt").write_text("no weights")
     save_weights({"head.weight": torch.zeros(2, 2)}, tmp_path / "other.pt")
-    for name, expected in (("none.pt", "no such file"), ("text.pt", "not weights"), ("other.pt", "not weights")):
+    for name, expected in (
+        ("none.pt", "no such file"),
+        ("text.pt", "not weights"),
+        ("other.pt", "not weights"),
+    ):
         with pytest.raises(InputError, match=expected):
             load_weights(model, tmp_path / name)
 

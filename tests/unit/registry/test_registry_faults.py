@@ -130,19 +130,23 @@ def store(request, tmp_path):
     return BlobStore(url)
 
 
+def kept(store):
+    return [path.rpartition("/")[2] for path in store._files.find(f"{store._root}/sha256")]
+
+
 def test_a_blob_comes_back(store):
     assert store.put(io.BytesIO(b"hello"), DIGEST)
     assert not store.put(io.BytesIO(b"hello"), DIGEST)
     target = io.BytesIO()
     store.copy(DIGEST, target)
     assert target.getvalue() == b"hello"
-    assert list(store.digests()) == [DIGEST]
+    assert kept(store) == [DIGEST]
 
 
 def test_a_blob_with_other_bytes_is_not_kept(store):
     with pytest.raises(ArtifactError, match="sha256"):
         store.put(io.BytesIO(b"hellO"), DIGEST)
-    assert list(store.digests()) == []
+    assert kept(store) == []
     with pytest.raises(ArtifactError, match="missing"):
         store.copy(DIGEST, None)
 
@@ -154,7 +158,7 @@ def test_an_interrupted_blob_leaves_nothing(store):
 
     with pytest.raises(KeyboardInterrupt):
         store.put(Interrupted(), DIGEST)
-    assert list(store.digests()) == []
+    assert kept(store) == []
 
 
 def test_a_damaged_blob_goes_to_quarantine(store):
@@ -163,5 +167,5 @@ def test_a_damaged_blob_goes_to_quarantine(store):
         stream.write(b"jello")
     with pytest.raises(ArtifactError, match="damaged"):
         store.copy(DIGEST, None)
-    assert list(store.digests()) == []
+    assert kept(store) == []
     assert len(store._files.ls(f"{store._root}/quarantine")) == 1

@@ -192,3 +192,20 @@ def test_a_candidate_that_is_loaded_already_is_not_loaded_again(registry, fleet,
     fleet.loaded.add("2")
     monkeypatch.setattr(fleet, "load", lambda *_: pytest.fail("loaded again"))
     assert start(registry, fleet).run().phase is Phase.PROMOTED
+
+
+def test_an_abort_that_crosses_a_promotion_undoes_it(registry, fleet, monkeypatch):
+    controller = start(registry, fleet)
+    run_to_step(controller, fleet, 4)
+    take = operator.take_leadership
+
+    def promoted_meanwhile(*args, **options):
+        RegistryAlias(registry, "m").move("2")
+        controller._finish(Phase.PROMOTED, "every step passed", {})
+        return take(*args, **options)
+
+    monkeypatch.setattr(operator, "take_leadership", promoted_meanwhile)
+    stopped = operator.abort("m", registry=registry, server=fleet)
+    assert stopped.state.phase is Phase.ROLLED_BACK
+    assert registry.get("m@primary").version == 1
+    assert (fleet.live.policy("m").primary, fleet.weight()) == ("1", 0)

@@ -20,7 +20,7 @@ from burnish.compress import (
     compress,
     train_task,
 )
-from burnish.compress.run import BEST, RESULT
+from burnish.compress.run import BEST, RESULT, check_engines
 from burnish.config import load_config
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.task import load_task
@@ -88,6 +88,7 @@ def compress_task(
         },
     }
     settings = load_config(Settings, file=config, flags=flags)
+    check_engines(settings.compress)
     with progress() as bars:
         show_progress = _progress_on(bars)
         model = train_task(

@@ -32,17 +32,23 @@ def demo(
     settings = load_config(DemoConfig, file=config, section="demo")
     with progress() as bars:
         bar = bars.add_task("burnish demo", total=len(STEPS))
+        stage = bars.add_task("", total=1, visible=False)
 
         def on_step(index: int, name: str) -> None:
             bars.update(bar, completed=index, description=name)
+            bars.update(stage, visible=False)
             bars.console.rule(f"{index + 1}/{len(STEPS)} {name}", align="left")
 
         result = run_demo(
             out_dir,
             settings,
-            notify=lambda line: bars.console.print(line, highlight=False, markup=False),
+            notify=lambda line: bars.console.print(line, highlight=False, markup=False, soft_wrap=True),
             on_step=on_step,
+            on_progress=lambda p: bars.update(
+                stage, description=p.stage, completed=p.done, total=p.of, visible=True
+            ),
         )
+        bars.update(stage, visible=False)
         bars.update(bar, completed=len(STEPS), description="done")
     if json:
         emit_json(result)

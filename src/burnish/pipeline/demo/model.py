@@ -1,6 +1,5 @@
 """The first half: from training data to a chosen, compressed model in the registry."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from torch import nn
 
 from burnish.bundle import Bundle, EngineChoice, Measured, PackRequest, pack
 from burnish.compress import CompressResult, Option, compress, train_task
+from burnish.compress.reporter import Reporter
+from burnish.compress.train import Epoch
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.task import Task
 from burnish.graph import ComputeGraph
@@ -19,8 +20,6 @@ from burnish.registry import Registry
 from burnish.resume import Facts, Run
 from burnish.runtime.machine import fingerprint
 from burnish.runtime.parity import parity
-
-Notify = Callable[[str], None]
 
 PRIMARY = "primary"
 GOLDEN_ROWS = 8
@@ -49,23 +48,23 @@ def capture_step(run: Run, model: nn.Module, task: Task) -> Facts:
     return run.step("capture", work)
 
 
-def train_step(config: DemoConfig, task: Task, work: Path, notify: Notify) -> nn.Module:
+def train_step(config: DemoConfig, task: Task, work: Path, reporter: Reporter) -> nn.Module:
     """Train the float model, or take it from an earlier run."""
-    return train_task(
-        task,
-        config.train,
-        work,
-        on_epoch=lambda e: notify(
-            f"epoch {e.number}/{e.of}: loss {e.loss:.3f}, valid score {e.valid_score:.4f}"
-        ),
-    )
+
+    def on_epoch(epoch: Epoch) -> None:
+        reporter.progress("train", epoch.number, epoch.of)
+        reporter.line(f"epoch {epoch.number}: loss {epoch.loss:.3f}, valid score {epoch.valid_score:.4f}")
+
+    return train_task(task, config.train, work, on_epoch=on_epoch)
 
 
 def compress_step(
-    config: DemoConfig, model: nn.Module, task: Task, work: Path, notify: Notify
+    config: DemoConfig, model: nn.Module, task: Task, work: Path, reporter: Reporter
 ) -> CompressResult:
     """Prune, quantize, measure, choose."""
-    return compress(model, task, config.compress, work, notify=notify)
+    return compress(
+        model, task, config.compress, work, notify=reporter.on_line, on_progress=reporter.on_progress
+    )
 
 
 def release_step(

@@ -1,11 +1,13 @@
 """The second half: the compressed model earns its traffic, and a broken one loses it."""
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from burnish.client import AdminClient
 from burnish.errors import GateError
@@ -63,7 +65,7 @@ def roll_out(
         urls: The server.
         traffic: Runs already.
         notify: Told what happens.
-        break_it: Whether to stop the candidate's worker (SIGSTOP) in the middle of the ramp.
+        break_it: Whether to let the candidate's engine hang from the middle of the ramp on.
 
     Raises:
         GateError: A sound candidate was not promoted, or a broken one was not rolled back.
@@ -71,40 +73,82 @@ def roll_out(
     plan = replace(config.rollout, timeout_s=config.patience_s)
     track = Track(time.monotonic())
     with AdminClient(urls.admin) as admin:
-        controller = launch_rollout(model, candidate=str(candidate), registry=registry, server=admin, plan=plan)
+        controller = launch_rollout(
+            model, candidate=str(candidate), registry=registry, server=admin, plan=plan
+        )
         last = -1
+
+        fault = HangingEngine(admin, model, str(candidate))
 
         def on_look(snapshot: Snapshot) -> None:
             nonlocal last
             track.look(snapshot)
             weight = snapshot.state.weight_percent
-            if weight != last:
+            if weight != last and snapshot.state.phase is Phase.RUNNING:
                 last = weight
                 notify(_line(snapshot))
                 track.note(f"{weight}%" if weight else "shadow")
-            if break_it and weight == config.fault_at_percent and "planted_s" not in track.final:
+            if break_it and weight == config.fault_at_percent and not fault.planted:
                 track.final["planted_s"] = time.monotonic() - track.began
                 track.note("fault planted")
-                pids = stop_workers(admin, model, str(candidate))
-                notify(
-                    f"planted a fault: stopped the worker of version {candidate} (process {pids[0]}), so it hangs"
-                )
+                fault.plant()
+                notify(f"planted a fault: the engine of version {candidate} now hangs whenever it is started")
 
-        state = controller.run(on_look)
+        with fault:
+            state = controller.run(on_look)
     track.note(state.phase.value)
     _conclude(track, state, registry, traffic, break_it=break_it)
     notify(f"version {candidate}: {state.phase.value} ({state.reason})")
     return track
 
 
-def stop_workers(admin: AdminClient, model: str, version: str) -> list[int]:
-    """Stop the worker processes of a version, as a hang of the engine would; the server will replace them."""
-    models = admin.models()["models"]
-    versions = next(m["versions"] for m in models if m["name"] == model)
-    pids: list[int] = next(v["workers"] for v in versions if v["version"] == version)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    return pids
+class HangingEngine:
+    """A planted fault: every worker of one version is stopped (SIGSTOP), those too that the server starts anew.
+
+    Args:
+        admin: Tells the workers.
+        model: Name of the model.
+        version: What to break.
+    """
+
+    def __init__(self, admin: AdminClient, model: str, version: str) -> None:
+        self._admin = admin
+        self._model = model
+        self._version = version
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def planted(self) -> bool:
+        """Whether the fault is at work."""
+        return self._thread is not None
+
+    def plant(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            for pid in self._workers():
+                with contextlib.suppress(ProcessLookupError):  # the server has just replaced it
+                    os.kill(pid, signal.SIGSTOP)
+            self._stop.wait(0.05)
+
+    def _workers(self) -> list[int]:
+        for model in self._admin.models()["models"]:
+            for version in model["versions"]:
+                if (model["name"], version["version"]) == (self._model, self._version):
+                    return list(version["workers"])
+        return []
 
 
 def _conclude(

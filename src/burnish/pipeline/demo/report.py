@@ -272,11 +272,12 @@ def _rollout(facts: dict[str, Any], title: str) -> Section:
         f"Version {final['version']} against version {final['primary']}: {final['phase']} ({final['reason']}). "
         f"{n} labelled pairs, {pairs['wins']} won and {pairs['losses']} lost; the difference in accuracy lies "
         f"between {low:+.2f} and {high:+.2f} points by an interval that is valid at every look. "
-        f"{final['requests']} requests were observed, {final['failed_requests']} failed."
+        f"{final['requests']} requests were observed, {final['failed_requests']} failed. Requests are independent "
+        "draws, with replacement, from the test split: the evidence speaks about that traffic."
     )
     if "fault_to_alarm_s" in final:
         text += (
-            f" The worker of version {final['version']} was stopped {final['planted_s']:.1f} s after the start; the "
+            f" From {final['planted_s']:.1f} s on, the engine of version {final['version']} was made to hang; the "
             f"alarm came {final['fault_to_alarm_s']:.2f} s later, and {final['alarm_to_zero_ms']:.0f} ms after the "
             "alarm the version had no traffic."
         )

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from burnish.compress import CompressResult
+from burnish.compress import CompressResult, Progress
+from burnish.compress.reporter import Reporter
 from burnish.evaluate.report import save
 from burnish.evaluate.task import Task, load_task
 from burnish.files import sha256_bytes
@@ -61,6 +62,7 @@ def run_demo(
     *,
     notify: Notify | None = None,
     on_step: Callable[[int, str], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> DemoResult:
     """Train, capture, compress, register, serve, roll out, break, roll back, report.
 
@@ -72,6 +74,7 @@ def run_demo(
         config: Settings; None for the defaults.
         notify: Told what happens, in a line.
         on_step: Told the number and the name of each step that begins.
+        on_progress: Told how far the stages inside a step are.
 
     Raises:
         BurnishError: A step failed; run again to go on from there.
@@ -79,10 +82,11 @@ def run_demo(
     config = config or DemoConfig()
     notify = notify or (lambda _: None)
     clock = _Clock(on_step or (lambda _index, _name: None))
+    reporter = Reporter(notify, on_progress)
     task = load_task(config.task)
     work = out / "work"
     story = Story(task=task.name, config=config)
-    result = _first_half(config, task, work, story, clock, notify)
+    result = _first_half(config, task, work, story, clock, reporter)
     _second_half(config, task, work, story, clock, notify)
     path = out / "report.html"
     with clock.step("report"):
@@ -103,16 +107,16 @@ def run_demo(
 
 
 def _first_half(
-    config: DemoConfig, task: Task, work: Path, story: Story, clock: _Clock, notify: Notify
+    config: DemoConfig, task: Task, work: Path, story: Story, clock: _Clock, reporter: Reporter
 ) -> CompressResult:
     with clock.step("train"):
-        model = stage.train_step(config, task, work / "train", notify)
+        model = stage.train_step(config, task, work / "train", reporter)
     weights = sha256_bytes((work / "train" / "train" / "weights.pt").read_bytes())
     run = Run(work / "release", {"config": stage.plain(asdict(config)), "weights": weights})
     with clock.step("capture"):
         story.capture = stage.capture_step(run, model, task)
     with clock.step("compress"):
-        story.compressed = stage.compress_step(config, model, task, work / "compress", notify)
+        story.compressed = stage.compress_step(config, model, task, work / "compress", reporter)
     with clock.step("release"):
         story.registry = run.root / "registry"
         story.release = stage.release_step(run, task, story.compressed, story.registry, config)

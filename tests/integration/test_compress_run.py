@@ -1,0 +1,220 @@
+"""The whole compressing road in its own process: what it leaves, how it fails, and that a kill costs nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from burnish.cli.main import main
+from burnish.graph import load
+
+TASK = Path(__file__).parents[1] / "tasks" / "tiny_digits.py"
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+CONFIG = """
+[train]
+epochs = 6
+
+[compress]
+backends = ["onnxruntime"]
+floor_points = 8.0
+prune = { step = 0.25, round_to = 4, floor_points = 8.0, fine_tune = { epochs = 3, learning_rate = 0.03 } }
+bench = { rounds = 5, warmup = 1 }
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "compress.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def arguments(out, config, *more, task=TASK):
+    return ["compress", str(task), "--out", str(out), "--config", str(config), *more]
+
+
+def command(*args):
+    return [sys.executable, "-m", "burnish", *arguments(*args)]
+
+
+def run(*args):
+    return subprocess.run(
+        command(*args), env=ONE_THREAD, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+@pytest.fixture
+def run_here(capsys, monkeypatch):
+    """Run the command line in this process, which has the big imports behind it: exit code, output, errors."""
+
+    def run(*args, **kwargs):
+        monkeypatch.setattr(sys, "argv", ["burnish", *arguments(*args, **kwargs)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        printed = capsys.readouterr()
+        return left.value.code or 0, printed.out, " ".join(printed.err.split())
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield run
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+    """A folder in which the run went through in one go, and what it printed."""
+    out = tmp_path_factory.mktemp("whole")
+    done = run(out, config, "--json")
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def reproducible(out):
+    """What two runs must agree on: everything but latencies, what follows from these, and paths."""
+    result = json.loads((out / "result.json").read_bytes())
+    timed = {"latency", "speedup", "graph", "on_front"}
+    return {
+        "options": [{k: v for k, v in o.items() if k not in timed} for o in result["options"]],
+        "cuts": [{k: v for k, v in cut.items() if k != "folder"} for cut in result["cuts"]],
+        "files": {
+            str(path.relative_to(out)): load(path).digest for path in sorted(out.glob("export-*/*.onnx"))
+        },
+    }
+
+
+def test_the_road_ends_with_a_measured_choice(finished):
+    out, done = finished
+    result = json.loads((out / "result.json").read_bytes())
+    assert json.loads(done.stdout) == result
+    names = [o["candidate"] for o in result["options"]]
+    assert names == ["float", "int8", "pruned-25", "pruned-25-int8", "pruned-50", "pruned-50-int8"]
+    chosen = next(o for o in result["options"] if o["candidate"] == result["chosen"]["candidate"])
+    assert chosen["valid_difference"]["low"] * 100 >= -8.0
+    assert load(out / "best.onnx").digest == load(chosen["graph"]).digest
+    small, base = result["options"][-1], result["options"][0]
+    assert small["macs"] < base["macs"] / 2
+    assert small["parameters"] < base["parameters"]
+    assert len(base["latency"]["samples"]) == 5
+    assert base["test"]["low"] < base["test"]["value"] < base["test"]["high"]
+
+
+def test_the_best_file_answers(finished):
+    out, _ = finished
+    outputs = load(out / "best.onnx").infer(np.zeros((3, 1, 8, 8), np.float32))
+    assert outputs["logits"].shape == (3, 10)
+
+
+def test_nothing_half_written_is_left(finished):
+    out, _ = finished
+    assert not [path for path in out.rglob("*") if path.suffix in (".partial", ".tmp")]
+
+
+def test_a_second_run_works_on_nothing_and_prints_the_table(finished, config, run_here):
+    out, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
+    code, printed, errors = run_here(out, config)
+    assert code == 0, errors
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")} == before
+    assert "candidates (* on the Pareto front, > chosen)" in printed
+    assert "chosen: " in errors
+    assert "best.onnx" in errors.replace(" ", "")
+
+
+def killed_when(out, config, there):
+    """Start the run and kill it without warning as soon as a file or folder shows up."""
+    process = subprocess.Popen(
+        command(out, config), env=ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 120
+    try:
+        while not (out / there).exists():
+            assert process.poll() is None, f"the run ended before {there} showed up"
+            assert time.monotonic() < until
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (out / "result.json").exists()
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_if_never_stopped(finished, config, tmp_path):
+    for there in (
+        "train/train.partial/training.pt",
+        "cut-500.partial/training.pt",
+        "export-pruned-25.partial",
+    ):
+        killed_when(tmp_path, config, there)
+    done = run(tmp_path, config)
+    assert done.returncode == 0, done.stderr
+    assert reproducible(tmp_path) == reproducible(finished[0])
+
+
+def test_a_floor_that_cannot_be_met_keeps_what_was_reached(finished, config, run_here):
+    out, _ = finished
+    best = (out / "best.onnx").read_bytes()
+    (strict := config.with_name("strict.toml")).write_text(
+        CONFIG.replace("floor_points = 8.0\nprune", "floor_points = 0.0\nprune")
+    )
+    code, printed, errors = run_here(out, strict)
+    assert (code, printed) == (3, "")
+    assert "no candidate stays within 0 points of the float model" in errors
+    assert "too many" in errors
+    assert "result.json" in errors.replace(" ", "")
+    result = json.loads((out / "result.json").read_bytes())
+    assert result["chosen"] is None
+    assert "may lose" in result["missed"]
+    assert len(result["options"]) == 6
+    assert not (out / "best.onnx").exists()  # a file of this name would pass for good enough
+    assert run_here(out, config)[0] == 0  # and with the floor of before, all is there again at once
+    assert (out / "best.onnx").read_bytes() == best
+
+
+BROKEN = {
+    "unknown task": ("no-such-task", [], "unknown task 'no-such-task'"),
+    "missing file": ("nowhere/task.py", [], "no such file"),
+    "unknown engine": (TASK, ["--backends", "onnxruntmie"], "did you mean 'onnxruntime'?"),
+    "unknown importance": (TASK, ["--importance", "l3"], "importance = 'l3'"),
+    "senseless step": (TASK, ["--step", "0.9"], "0 < step <= target < 1 must hold"),
+    "weights of another": (TASK, ["--weights", str(TASK)], "are not weights of this network"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_bad_input_is_one_clear_error(case, config, tmp_path, run_here):
+    task, flags, expected = BROKEN[case]
+    code, printed, errors = run_here(tmp_path / "out", config, *flags, task=task)
+    assert (code, printed) == (2, "")
+    assert expected in errors
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".pt", ".onnx")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[compres]\n", "unknown key 'compres' hint: did you mean 'compress'?"),
+        ("[compress.prune]\nstpe = 0.1\n", "unknown key 'stpe' hint: did you mean 'step'?"),
+        ("[train]\nepochs = 'many'\n", "epochs = 'many'"),
+    ],
+)
+def test_a_wrong_configuration_names_the_key(text, expected, tmp_path, run_here):
+    (tmp_path / "c.toml").write_text(text)
+    code, _, errors = run_here(tmp_path / "out", tmp_path / "c.toml")
+    assert code == 2
+    assert expected in errors
+
+
+def test_data_with_nan_is_found_before_any_training(config, tmp_path, run_here):
+    source = TASK.read_text().replace("/ 16)", "+ np.where(np.arange(64).reshape(1, 8, 8) == 9, np.nan, 0))")
+    (tmp_path / "task.py").write_text(source)
+    code, _, errors = run_here(tmp_path / "out", config, task=tmp_path / "task.py")
+    assert code == 2
+    assert "split 'train': 'image' is not finite in 600 of 600 examples" in errors
+    assert not list((tmp_path / "out").rglob("*.pt"))
