@@ -13,7 +13,7 @@ Spec = dict[str, Any]
 
 _INK, _ACCENT, _WARN = "#1c2430", "#0b6e69", "#c2410c"
 _PALETTE = ["#0b6e69", "#c2410c", "#3b5bdb", "#a16207", "#7c3aed", "#5b6675"]
-_WIDTH = 880
+_WIDTH = 960
 
 
 def pareto(rows: Rows) -> Spec:
@@ -114,7 +114,7 @@ def timeline(weights: Rows, evidence: Rows, events: Rows) -> Spec:
         .encode(
             x=time,
             y=alt.Y("log10_e:Q", title="log10 of the e-value"),
-            color=alt.Color("series:N", title="test", scale=alt.Scale(range=_PALETTE[2:])),
+            color=alt.Color("series:N", title="test", scale=alt.Scale(range=_PALETTE)),
         )
     )
     upper = alt.layer(share, rules, names).properties(width=_WIDTH, height=220)
