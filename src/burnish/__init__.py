@@ -8,7 +8,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from burnish.api import *  # noqa: F403 - the public face, for type checkers
+    from burnish.api import (
+        AdminClient,
+        Bundle,
+        BurnishError,
+        Client,
+        ComputeGraph,
+        Registry,
+        UnsupportedDeviceError,
+        benchmark,
+        capture,
+        compress_model,
+        launch_rollout,
+        load,
+        load_task,
+        open_session,
+        pack,
+        parity,
+        run_demo,
+        serve_models,
+        train_task,
+    )
 
 __all__ = [
     "AdminClient",
@@ -20,7 +40,7 @@ __all__ = [
     "UnsupportedDeviceError",
     "benchmark",
     "capture",
-    "compress",
+    "compress_model",
     "launch_rollout",
     "load",
     "load_task",
@@ -28,7 +48,7 @@ __all__ = [
     "pack",
     "parity",
     "run_demo",
-    "serve",
+    "serve_models",
     "train_task",
 ]
 

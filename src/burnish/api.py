@@ -6,10 +6,10 @@ verb                    here
 ``burnish capture``     `capture`, `load`
 ``burnish infer``       `ComputeGraph.infer`, `open_session`
 ``burnish bench``       `benchmark`, `parity`
-``burnish compress``    `load_task`, `train_task`, `compress`
+``burnish compress``    `load_task`, `train_task`, `compress_model`
 ``burnish bundle``      `pack`, `Bundle`
 ``burnish registry``    `Registry`
-``burnish serve``       `serve`, `Client`
+``burnish serve``       `serve_models`, `Client`
 ``burnish rollout``     `launch_rollout`, `AdminClient`
 ``burnish demo``        `run_demo`
 ======================  =============================================================
@@ -25,7 +25,8 @@ from burnish.errors import BurnishError, UnsupportedDeviceError
 if TYPE_CHECKING:
     from burnish.bundle import Bundle, pack
     from burnish.client import AdminClient, Client
-    from burnish.compress import compress, train_task
+    from burnish.compress import compress as compress_model
+    from burnish.compress import train_task
     from burnish.evaluate.latency import benchmark
     from burnish.evaluate.task import load_task
     from burnish.graph import ComputeGraph, load
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from burnish.rollout.launch import launch_rollout
     from burnish.runtime.parity import parity
     from burnish.runtime.session import open_session
-    from burnish.server import serve
+    from burnish.server import serve as serve_models
 
 __all__ = [
     "AdminClient",
@@ -47,7 +48,7 @@ __all__ = [
     "UnsupportedDeviceError",
     "benchmark",
     "capture",
-    "compress",
+    "compress_model",
     "launch_rollout",
     "load",
     "load_task",
@@ -55,32 +56,34 @@ __all__ = [
     "pack",
     "parity",
     "run_demo",
-    "serve",
+    "serve_models",
     "train_task",
 ]
 
+# No name here may be that of a room (`burnish.compress`, `burnish.serve`): importing the room would replace it.
 _HOMES = {
-    "AdminClient": "burnish.client",
-    "Bundle": "burnish.bundle",
-    "Client": "burnish.client",
-    "ComputeGraph": "burnish.graph",
-    "Registry": "burnish.registry",
-    "benchmark": "burnish.evaluate.latency",
-    "capture": "burnish.graph.capture",
-    "compress": "burnish.compress.run",
-    "launch_rollout": "burnish.rollout.launch",
-    "load": "burnish.graph",
-    "load_task": "burnish.evaluate.task",
-    "open_session": "burnish.runtime.session",
-    "pack": "burnish.bundle.packing",
-    "parity": "burnish.runtime.parity",
-    "run_demo": "burnish.pipeline.demo",
-    "serve": "burnish.server",
-    "train_task": "burnish.compress.train",
+    "AdminClient": "burnish.client:AdminClient",
+    "Bundle": "burnish.bundle:Bundle",
+    "Client": "burnish.client:Client",
+    "ComputeGraph": "burnish.graph:ComputeGraph",
+    "Registry": "burnish.registry:Registry",
+    "benchmark": "burnish.evaluate.latency:benchmark",
+    "capture": "burnish.graph.capture:capture",
+    "compress_model": "burnish.compress.run:compress",
+    "launch_rollout": "burnish.rollout.launch:launch_rollout",
+    "load": "burnish.graph:load",
+    "load_task": "burnish.evaluate.task:load_task",
+    "open_session": "burnish.runtime.session:open_session",
+    "pack": "burnish.bundle.packing:pack",
+    "parity": "burnish.runtime.parity:parity",
+    "run_demo": "burnish.pipeline.demo:run_demo",
+    "serve_models": "burnish.server:serve",
+    "train_task": "burnish.compress.train:train_task",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module, _, attribute = _HOMES[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -218,3 +218,18 @@ def test_data_with_nan_is_found_before_any_training(config, tmp_path, run_here):
     assert code == 2
     assert "split 'train': 'image' is not finite in 600 of 600 examples" in errors
     assert not list((tmp_path / "out").rglob("*.pt"))
+
+
+def test_without_pytorch_the_missing_extra_is_named():
+    script = (
+        "import burnish.plugins as plugins; from burnish.cli.main import main; import sys\n"
+        "found = plugins.is_installed\n"
+        "plugins.is_installed = lambda name: name != 'torch' and found(name)\n"
+        "sys.argv = ['burnish', 'compress', 'digits', '--out', 'x']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 6
+    assert "compressing a model needs the package 'torch'" in " ".join(done.stderr.split())
+    assert "pip install 'burnish[compress]'" in done.stderr

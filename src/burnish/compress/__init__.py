@@ -1,9 +1,13 @@
 """Smaller and faster under an accuracy floor, every step judged by a measurement."""
 
-from burnish.compress.measure import Option
-from burnish.compress.reporter import Progress
-from burnish.compress.run import CompressConfig, CompressResult, compress
-from burnish.compress.train import TrainConfig, train, train_task
+from burnish.plugins import require
+
+require("torch", extra="compress", need="compressing a model")  # every module below imports it
+
+from burnish.compress.measure import Option  # noqa: E402 - after the check
+from burnish.compress.reporter import Progress  # noqa: E402
+from burnish.compress.run import CompressConfig, CompressResult, compress  # noqa: E402
+from burnish.compress.train import TrainConfig, train, train_task  # noqa: E402
 
 __all__ = [
     "CompressConfig",

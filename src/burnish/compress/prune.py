@@ -10,19 +10,17 @@ from torch import nn
 
 from burnish.compress.groups import ChannelGroups, History, width_of
 from burnish.compress.importance import Importance, ImportanceName, build_importance
-from burnish.compress.reporter import SILENT, Reporter
-from burnish.compress.train import (
+from burnish.compress.network import (
     WEIGHTS,
-    Epoch,
-    TrainConfig,
     build_model,
     load_weights,
     predict,
     recalibrate_batch_norm,
     save_weights,
     tensors,
-    train,
 )
+from burnish.compress.reporter import SILENT, Reporter
+from burnish.compress.train import Epoch, TrainConfig, train
 from burnish.errors import InputError
 from burnish.evaluate.accuracy import Interval, paired_difference
 from burnish.evaluate.task import Task, score

@@ -11,10 +11,10 @@ import numpy as np
 from torch import nn
 
 from burnish.compress.measure import FLOAT, Option, measure, read_options
+from burnish.compress.network import check_model, data_digests
 from burnish.compress.prune import Cut, PruneConfig, prune
 from burnish.compress.quantize import QuantScheme, quantize
 from burnish.compress.reporter import Progress, Reporter
-from burnish.compress.train import check_model, data_digests
 from burnish.errors import BudgetError, InputError
 from burnish.evaluate.latency import BenchConfig
 from burnish.evaluate.pareto import pareto_front

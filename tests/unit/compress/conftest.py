@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from burnish.compress import TrainConfig
+from burnish.compress.network import build_model
 from burnish.compress.prune import PruneConfig, prune
-from burnish.compress.train import build_model, train
+from burnish.compress.train import train
 from burnish.evaluate import load_task
 from burnish.graph.capture import capture
 from burnish.resume import Run

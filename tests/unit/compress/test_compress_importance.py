@@ -5,7 +5,7 @@ from torch import nn
 
 from burnish.compress.groups import ChannelGroups, width_of
 from burnish.compress.importance import activation_variances, build_importance
-from burnish.compress.train import tensors
+from burnish.compress.network import tensors
 from burnish.errors import InputError
 from burnish.evaluate import Split
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from burnish.compress import TrainConfig
+from burnish.compress.network import build_model, predict
 from burnish.compress.prune import PruneConfig, prune
 from burnish.compress.reporter import Reporter
-from burnish.compress.train import build_model, predict
 from burnish.errors import InputError
 from burnish.evaluate import Split, paired_difference
 from burnish.resume import Run

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from burnish.compress import TrainConfig, train, train_task
-from burnish.compress.train import (
+from burnish.compress.network import (
     build_model,
     check_model,
     load_weights,

@@ -72,7 +72,7 @@ def _task_graph(reference: str, weights: Path | None) -> ComputeGraph:
     from burnish.plugins import require
 
     require("torch", extra="compress", need="capturing a task's model")
-    from burnish.compress.train import load_weights
+    from burnish.compress.network import load_weights
 
     task = load_task(reference)
     module = task.build_model()
