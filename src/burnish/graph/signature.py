@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
-from burnish.errors import ShapeError, nearest
+from burnish.errors import InternalError, ShapeError, nearest
 
 DType = Literal[
     "float32", "float64", "float16", "bfloat16", "bool", "string",
@@ -109,13 +109,23 @@ class Signature:
         for spec in self.inputs:
             array = inputs.get(spec.name)
             if array is None:
-                raise ShapeError(f"input {spec.name!r} is missing", hint=f"expected {spec}")
+                raise self._misnamed(inputs) or ShapeError(
+                    f"input {spec.name!r} is missing", hint=f"expected {spec}"
+                )
             spec.check(array)
         if len(inputs) != len(self.inputs):
-            names = self.input_names
-            unknown = next(name for name in inputs if name not in names)
-            raise ShapeError(f"unknown input {unknown!r}", hint=nearest(unknown, names))
+            raise self._misnamed(inputs) or InternalError("a mapping with equal names has another length")
         self._check_symbols(inputs)
+
+    def _misnamed(self, inputs: Mapping[str, Array]) -> ShapeError | None:
+        """Return the error of a name that the graph does not have: the likeliest reason why one is missing."""
+        names = self.input_names
+        unknown = next((name for name in inputs if name not in names), None)
+        return (
+            ShapeError(f"unknown input {unknown!r}", hint=nearest(unknown, names))
+            if unknown is not None
+            else None
+        )
 
     def _check_symbols(self, inputs: Mapping[str, Array]) -> None:
         bound: dict[str, tuple[int, str]] = {}

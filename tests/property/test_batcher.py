@@ -1,0 +1,171 @@
+"""The batcher loses, duplicates and misroutes nothing, whatever the sizes and whenever workers finish."""
+
+import asyncio
+import time
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.errors import BackendError, DeadlineError, QueueFullError
+from burnish.serve.batcher import NO_BATCH, Batcher, BatchLimits, Pending
+
+MAX = 8
+
+
+class Runner:
+    """A worker that adds one and finishes when it is told to."""
+
+    def __init__(self):
+        self.idle = True
+        self.batches = []
+        self._done = None
+
+    def run(self, parts, done):
+        assert self.idle
+        self.idle = False
+        self.batches.append([len(part["x"]) for part in parts])
+        self._rows, self._done = np.concatenate([part["x"] for part in parts]), done
+
+    def finish(self, *, fail=False):
+        self.idle = True
+        self._done(BackendError("died") if fail else {"y": self._rows + 1})
+
+
+class Silent:
+    def batch(self, rows, waited_s, ran_s):
+        assert rows >= 1
+        assert waited_s >= 0
+        assert ran_s >= 0
+
+
+def pending(number, rows, results, *, key=("k",), deadline_s=60.0):
+    x = np.full((rows, 2), number, dtype=np.float32)
+    return Pending(
+        {"x": x}, lambda r: results.setdefault(number, []).append(r), time.monotonic() + deadline_s, rows, key
+    )
+
+
+REQUESTS = st.lists(st.tuples(st.integers(1, MAX), st.sampled_from("ab")), min_size=1, max_size=30)
+
+
+@given(REQUESTS, st.integers(1, 3), st.data())
+@settings(deadline=None, max_examples=60)
+def test_every_request_gets_its_own_rows_once(requests, workers, data):
+    async def scenario():
+        runners = [Runner() for _ in range(workers)]
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), runners, Silent())
+        results, waiting = {}, list(enumerate(requests))
+        while waiting or any(not r.idle for r in runners):
+            busy = [r for r in runners if not r.idle]
+            if waiting and (not busy or data.draw(st.booleans())):
+                number, (rows, key) = waiting.pop(0)
+                batcher.submit(pending(number, rows, results, key=(key,)))
+            else:
+                data.draw(st.sampled_from(busy)).finish()
+        assert len(batcher) == 0
+        assert sorted(results) == list(range(len(requests)))
+        for number, (rows, _) in enumerate(requests):
+            (outputs,) = results[number]
+            np.testing.assert_array_equal(outputs["y"], np.full((rows, 2), number + 1))
+        for runner in runners:
+            assert all(sum(batch) <= MAX for batch in runner.batches)
+
+    asyncio.run(scenario())
+
+
+def test_requests_of_another_shape_or_without_a_batch_axis_never_share():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        for number, key in enumerate([("a",), ("a",), ("b",), NO_BATCH, NO_BATCH]):
+            batcher.submit(pending(number, 1, results, key=key))
+        while not runner.idle:
+            runner.finish()
+        assert runner.batches == [[1], [1], [1], [1], [1]]
+        assert len(results) == 5
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_while_a_worker_runs_goes_together():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        for number in range(10):
+            batcher.submit(pending(number, 1, results))
+        assert runner.batches == [[1]]
+        runner.finish()
+        assert runner.batches == [[1], [1] * MAX]
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_refuses_and_keeps_what_it_has():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=1, queue_size=2), [runner], Silent())
+        results, refused = {}, 0
+        for number in range(5):
+            try:
+                batcher.submit(pending(number, 1, results))
+            except QueueFullError:
+                refused += 1
+        assert refused == 2
+        while not runner.idle:
+            runner.finish()
+        assert sorted(results) == [0, 1, 2]
+
+    asyncio.run(scenario())
+
+
+def test_a_request_past_its_deadline_is_answered_and_never_run():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=1), [runner], Silent())
+        results = {}
+        batcher.submit(pending(0, 1, results))
+        batcher.submit(pending(1, 1, results, deadline_s=0.02))
+        await asyncio.sleep(0.05)
+        assert isinstance(results[1][0], DeadlineError)
+        runner.finish()
+        assert runner.batches == [[1]]
+        assert len(results[0]) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_failing_batch_fails_its_own_requests_alone():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=1), [runner], Silent())
+        results = {}
+        for number in range(2):
+            batcher.submit(pending(number, 1, results))
+        runner.finish(fail=True)
+        runner.finish()
+        assert isinstance(results[0][0], BackendError)
+        assert "y" in results[1][0]
+
+    asyncio.run(scenario())
+
+
+def test_a_hold_waits_for_more_and_then_sends_what_there_is():
+    async def scenario():
+        runner = Runner()
+        limits = BatchLimits(max_batch_size=4, max_queue_delay_us=30_000)
+        batcher = Batcher(limits, [runner], Silent())
+        results = {}
+        batcher.submit(pending(0, 1, results))
+        batcher.submit(pending(1, 1, results))
+        assert runner.batches == []
+        await asyncio.sleep(0.06)
+        assert runner.batches == [[1, 1]]
+        runner.finish()
+        for number in range(2, 6):
+            batcher.submit(pending(number, 1, results))
+        assert runner.batches == [[1, 1], [1] * 4]
+
+    asyncio.run(scenario())
