@@ -59,5 +59,9 @@ class DemoConfig:
     def __post_init__(self) -> None:
         if self.clients < 1 or self.load_requests < self.clients:
             raise ValueError("clients must be at least 1, and load_requests at least clients")
+        if self.rollout.soak_s < 2 * self.request_timeout_s:
+            raise ValueError(
+                "rollout.soak_s must be at least twice request_timeout_s: a version that hangs shows it no sooner"
+            )
         if self.fault_at_percent not in self.rollout.steps:
             raise ValueError(f"fault_at_percent must be one of the steps {self.rollout.steps}")

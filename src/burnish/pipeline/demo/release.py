@@ -1,18 +1,18 @@
 """The second half: the compressed model earns its traffic, and a broken one loses it."""
 
 import contextlib
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import psutil
+
 from burnish.client import AdminClient
 from burnish.errors import GateError
 from burnish.pipeline.demo.config import DemoConfig
-from burnish.pipeline.demo.service import Traffic, Urls
+from burnish.pipeline.demo.service import Serving, Traffic
 from burnish.registry import Registry
 from burnish.rollout.controller import Snapshot
 from burnish.rollout.history import History, Phase, RolloutState
@@ -50,7 +50,7 @@ def roll_out(
     model: str,
     candidate: int,
     registry: Registry,
-    urls: Urls,
+    server: Serving,
     traffic: Traffic,
     notify: Notify,
     break_it: bool,
@@ -62,7 +62,7 @@ def roll_out(
         model: Name of the model.
         candidate: Version in the registry.
         registry: Where the versions and the rollout are.
-        urls: The server.
+        server: The server.
         traffic: Runs already.
         notify: Told what happens.
         break_it: Whether to let the candidate's engine hang from the middle of the ramp on.
@@ -72,13 +72,13 @@ def roll_out(
     """
     plan = replace(config.rollout, timeout_s=config.patience_s)
     track = Track(time.monotonic())
-    with AdminClient(urls.admin) as admin:
+    with AdminClient(server.admin) as admin:
         controller = launch_rollout(
             model, candidate=str(candidate), registry=registry, server=admin, plan=plan
         )
         last = -1
 
-        fault = HangingEngine(admin, model, str(candidate))
+        fault = HangingEngine(server.pid, registry.source(model, candidate))
 
         def on_look(snapshot: Snapshot) -> None:
             nonlocal last
@@ -106,15 +106,13 @@ class HangingEngine:
     """A planted fault: every worker of one version is stopped (SIGSTOP), those too that the server starts anew.
 
     Args:
-        admin: Tells the workers.
-        model: Name of the model.
-        version: What to break.
+        server_pid: Process of the server.
+        source: What the version is loaded from; its workers are told it on their command line.
     """
 
-    def __init__(self, admin: AdminClient, model: str, version: str) -> None:
-        self._admin = admin
-        self._model = model
-        self._version = version
+    def __init__(self, server_pid: int, source: str) -> None:
+        self._server = psutil.Process(server_pid)
+        self._source = source
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -138,17 +136,11 @@ class HangingEngine:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            for pid in self._workers():
-                with contextlib.suppress(ProcessLookupError):  # the server has just replaced it
-                    os.kill(pid, signal.SIGSTOP)
+            for process in self._server.children():
+                with contextlib.suppress(psutil.NoSuchProcess):  # the server has just replaced it
+                    if any(self._source in argument for argument in process.cmdline()):
+                        process.suspend()
             self._stop.wait(0.05)
-
-    def _workers(self) -> list[int]:
-        for model in self._admin.models()["models"]:
-            for version in model["versions"]:
-                if (model["name"], version["version"]) == (self._model, self._version):
-                    return list(version["workers"])
-        return []
 
 
 def _conclude(

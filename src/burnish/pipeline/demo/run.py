@@ -131,11 +131,11 @@ def _second_half(
     test = task.split("test")
     arguments = [f"{task.name}@{stage.PRIMARY}", "--registry", str(story.registry)]
     arguments += ["--request-timeout-s", str(config.request_timeout_s)]
-    with serving(arguments, work / "server") as urls:
+    with serving(arguments, work / "server") as server:
         with clock.step("load test"):
             for binary in (True, False):
                 load = drive(
-                    urls.http,
+                    server.http,
                     task.name,
                     test,
                     clients=config.clients,
@@ -144,9 +144,9 @@ def _second_half(
                 )
                 story.loads["binary tensors" if binary else "JSON"] = load
                 notify(_load_line(load, "binary tensors" if binary else "JSON"))
-        with Traffic(urls.http, task.name, test, config.clients) as traffic:
+        with Traffic(server.http, task.name, test, config.clients) as traffic:
             common: dict[str, Any] = {
-                "model": task.name, "registry": registry, "urls": urls, "traffic": traffic, "notify": notify
+                "model": task.name, "registry": registry, "server": server, "traffic": traffic, "notify": notify
             }  # fmt: skip
             with clock.step("rollout"):
                 track = roll_out(config, candidate=2, break_it=False, **common)

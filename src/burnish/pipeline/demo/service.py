@@ -25,15 +25,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Urls:
-    """Where a server listens."""
+class Serving:
+    """A server that runs: its addresses and its process."""
 
     http: str
     admin: str
+    pid: int
 
 
 @contextlib.contextmanager
-def serving(arguments: Sequence[str], work: Path) -> Iterator[Urls]:
+def serving(arguments: Sequence[str], work: Path) -> Iterator[Serving]:
     """Run ``burnish serve`` while the block runs; it ends with the block, and with this process.
 
     Args:
@@ -63,7 +64,7 @@ def serving(arguments: Sequence[str], work: Path) -> Iterator[Urls]:
                 end = log.read_text(errors="replace")[-800:]
                 raise BackendError(f"the server did not start: {end}", hint=f"see {log}")
             time.sleep(0.05)
-        yield Urls(**json.loads(ready.read_text()))
+        yield Serving(**json.loads(ready.read_text()), pid=process.pid)
     finally:
         process.terminate()
         try:
