@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import stat
 import threading
 
@@ -56,7 +55,7 @@ def test_readers_see_one_writer_or_the_other(tmp_path):
 def test_permissions_are_those_of_any_new_file(tmp_path):
     write_atomic(tmp_path / "a", b"")
     (tmp_path / "b").touch()
-    modes = {stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in "ab"}
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"}
     assert len(modes) == 1
 
 
