@@ -89,11 +89,11 @@ def test_the_order_of_settings_does_not_matter(tmp_path):
     assert work.runs == 1
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": 1}', "\x00"])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"facts": {}}', "\x00"])
 def test_a_damaged_record_is_an_artifact_error(tmp_path, damage):
     Run(tmp_path, {}).step("one", Work())
     record = tmp_path / "one" / "result.json"
-    record.write_text(damage if damage != '{"key": 1}' else '{"facts": {}}')
+    record.write_text(damage)
     with pytest.raises(ArtifactError, match=r"result\.json") as caught:
         Run(tmp_path, {}).step("one", Work())
     assert str(tmp_path / "one") in caught.value.hint

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from burnish.errors import ArtifactError, BackendError, BurnishError, CapacityError, InputError, InternalError
+from burnish.errors import (
+    ArtifactError,
+    BackendError,
+    BurnishError,
+    CapacityError,
+    InputError,
+    InternalError,
+    ParityError,
+)
 from burnish.graph.signature import Array, Signature, dtype_of
 from burnish.logs import get_logger
 from burnish.serve.slab import Slab, plan, read
@@ -24,7 +32,7 @@ OnDone = Callable[[Outputs | BurnishError], None]
 OnDeath = Callable[["Instance"], None]
 
 _KINDS: dict[str, type[BurnishError]] = {
-    kind.code: kind for kind in (ArtifactError, BackendError, InputError, CapacityError)
+    kind.code: kind for kind in (ArtifactError, BackendError, InputError, CapacityError, ParityError)
 }
 
 

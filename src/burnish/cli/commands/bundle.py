@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.markup import escape
 
 from burnish.bundle import Bundle, EngineChoice, PackRequest, Verification, pack, verify_bundle
 from burnish.cli.render import JsonOption, emit_json, out, table
@@ -98,7 +97,7 @@ def show_bundle(bundle: Bundle, *, as_json: bool) -> None:
         *(("input", spec) for spec in signature.inputs),
         *(("output", spec) for spec in signature.outputs),
         *(
-            (escape(metric), f"{m.value:.6g} [{m.low:.6g}, {m.high:.6g}] {m.unit}".rstrip())
+            (metric, f"{m.value:.6g} [{m.low:.6g}, {m.high:.6g}] {m.unit}".rstrip())
             for metric, m in manifest.metrics.items()
         ),
         ("parent", manifest.parent or ""),
@@ -106,9 +105,7 @@ def show_bundle(bundle: Bundle, *, as_json: bool) -> None:
         ("licence", manifest.licence),
         *((entry.path, f"{format_bytes(entry.bytes)}, sha256 {entry.sha256}") for entry in manifest.files),
     ]
-    table(
-        manifest.name, ("what", "value"), ((what, escape(str(value))) for what, value in rows if str(value))
-    )
+    table(manifest.name, ("what", "value"), ((what, value) for what, value in rows if str(value)))
 
 
 def _verification(verified: Verification) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.markup import escape
 
 from burnish.bundle import Bundle
 from burnish.cli.options import RegistryOption
@@ -85,7 +84,7 @@ def show(reference: _Reference, registry: RegistryOption = _DEFAULT, json: JsonO
         ("engine", f"{manifest.engine.backend} on {manifest.engine.device}"),
         *(("alias", _alias_words(alias)) for alias in aliases),
         *(
-            (escape(metric), f"{m.value:.6g} [{m.low:.6g}, {m.high:.6g}] {m.unit}")
+            (metric, f"{m.value:.6g} [{m.low:.6g}, {m.high:.6g}] {m.unit}")
             for metric, m in manifest.metrics.items()
         ),
         *(("made from", ancestor.reference) for ancestor in ancestors),
@@ -93,7 +92,7 @@ def show(reference: _Reference, registry: RegistryOption = _DEFAULT, json: JsonO
         ("code", manifest.code_revision),
         ("size", format_bytes(sum(entry.bytes for entry in manifest.files))),
     ]
-    table(version.reference, ("what", "value"), ((what, escape(value)) for what, value in rows if value))
+    table(version.reference, ("what", "value"), ((what, value) for what, value in rows if value))
 
 
 @app.command()
@@ -185,7 +184,7 @@ def audit(
     if json:
         emit_json({"verified_entries": length, "entries": entries})
         return
-    rows = ((e.seq, e.at, escape(e.actor), e.action, e.name, _facts(e)) for e in entries)
+    rows = ((e.seq, e.at, e.actor, e.action, e.name, _facts(e)) for e in entries)
     title = f"{registry}: {length} entries, the chain is whole"
     table(title, ("#", "at", "actor", "action", "model", "facts"), rows, numeric=["#"])
 
@@ -207,4 +206,4 @@ def _alias_words(alias: Alias) -> str:
 
 
 def _facts(entry: AuditEntry) -> str:
-    return escape(json_text.dumps(entry.facts, sort_keys=True))
+    return json_text.dumps(entry.facts, sort_keys=True)
