@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +89,19 @@ def test_body_has_message_code_and_hint():
     error = errors.NotFoundError("model 'm': unknown", hint="push it")
     assert problem_body(error) == {"error": "model 'm': unknown", "code": "not_found", "hint": "push it"}
     assert str(error) == "model 'm': unknown (push it)"
+
+
+def test_the_documented_table_is_the_real_one():
+    page = (Path(__file__).parents[2] / "docs/reference/errors.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    written = {tuple(row[:5]) for row in rows}
+    errors_made = [_make(cls) for cls in CLASSES if cls is not BurnishError]
+    assert written == {
+        (
+            f"`{type(error).__name__}`",
+            f"`{error.code}`",
+            str(exit_code_of(error)),
+            *(str(word) for word in status_of(error)),
+        )
+        for error in errors_made
+    }

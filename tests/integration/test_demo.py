@@ -71,8 +71,8 @@ def interrupt_when(process, condition):
         time.sleep(0.01)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
 

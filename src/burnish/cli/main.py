@@ -1,5 +1,6 @@
 """The command line. A verb's module is imported only when the verb is chosen."""
 
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -80,14 +81,32 @@ def root(
     logs.configure(level=log_level, format=log_format)
 
 
+class _Interrupt:
+    """Remembers Ctrl-C: a library may turn the KeyboardInterrupt that it meets into an error of its own."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
+
+
 def main() -> None:
     """Run the command line and leave with the exit code that belongs to the outcome."""
+    interrupt = _Interrupt()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         app()
-    except BurnishError as error:
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if interrupt.came:
+            sys.exit(INTERRUPTED)
+        if not isinstance(error, BurnishError):
+            raise
         from burnish.cli.render import show_error
 
         show_error(error)
         sys.exit(exit_code_of(error))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
