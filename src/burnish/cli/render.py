@@ -64,10 +64,10 @@ def table(
 def show_error(error: BurnishError) -> None:
     """Print an error and its hint on standard error."""
     err.print(f"[bold red]error[/] ({error.code}): ", end="")
-    err.print(error.message, markup=False, highlight=False)
+    err.print(error.message, markup=False, highlight=False, soft_wrap=True)
     if error.hint:
         err.print("[bold]hint[/]: ", end="")
-        err.print(error.hint, markup=False, highlight=False)
+        err.print(error.hint, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
