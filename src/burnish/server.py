@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import json
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from burnish.serve.exchange import Exchange
 from burnish.serve.http import HttpProtocol
 from burnish.serve.metrics import Metrics
 from burnish.serve.routes import Routes
-from burnish.serve.versions import Models
+from burnish.serve.versions import Models, Version
 
 log = get_logger(__name__)
 
@@ -83,6 +84,25 @@ def resolve_source(what: str, registry: Registry | None) -> ModelSource:
     return ModelSource(found.name, str(found.version), Path(registry.source(found.name, found.version)))
 
 
+def resolve_sources(wanted: Sequence[str], registry: Registry | None) -> list[ModelSource]:
+    """Find out what a user wants served; files of one model become its versions 1, 2 and so on.
+
+    Raises:
+        ConflictError: The same version is named twice.
+    """
+    sources: list[ModelSource] = []
+    for what in wanted:
+        source = resolve_source(what, registry)
+        taken = {known.version for known in sources if known.name == source.name}
+        if source.version in taken and not Path(what).exists():
+            raise ConflictError(
+                f"{source.name} version {source.version} is named twice", hint="name each version once"
+            )
+        number = next(n for n in map(str, range(int(source.version), 1 << 31)) if n not in taken)
+        sources.append(replace(source, version=number))
+    return sources
+
+
 def serve(
     models: Sequence[ModelSource],
     config: ServeConfig,
@@ -133,15 +153,19 @@ class Server:
                 listener = await loop.create_server(
                     lambda: HttpProtocol(routes, config, self._connections), sock=http, backlog=1024
                 )
-                operators = _AdminServer(Admin(self._models, self._router, self._metrics).app())
+                endpoints = Admin(self._models, self._router, self._metrics, self._load_as)
+                operators = _AdminServer(endpoints.app())
                 self._spawn(operators.serve(sockets=[admin]))
                 self._spawn(self._models.watch())
+                gc.collect()
+                gc.freeze()  # looking again and again at all that was imported would halt the loop for 0.1 s
                 if on_ready is not None and not stop.is_set():
                     on_ready(Addresses(_url(http), _url(admin)))
                 await stop.wait()
                 await self._drain(listener)
                 operators.should_exit = True
             finally:
+                gc.unfreeze()
                 self._models.close()
                 for task in self._tasks:
                     task.cancel()
@@ -160,12 +184,19 @@ class Server:
                 return
             loading.result()
 
-    async def load(self, source: ModelSource) -> None:
+    async def load(self, source: ModelSource) -> Version:
         """Load a version; the first of a model gets its traffic."""
-        first = source.name not in self._models.names()
-        loaded = await self._models.load(source.name, source.version, source.path)
-        if first:
-            self._router.apply(source.name, TrafficPolicy(primary=loaded.version))
+        name = source.name
+        is_new = name not in self._models.names()
+        loaded = await self._models.load(name, source.version, source.path)
+        if is_new and not self._models.has_several(name):
+            fence = self._router.policy(name).fence if self._router.versions_in_use(name) else 0
+            self._router.apply(name, TrafficPolicy(primary=loaded.version, fence=fence))
+        return loaded
+
+    async def _load_as(self, name: str, version: str, what: str) -> Version:
+        """Load a version under the names that an operator gives it."""
+        return await self.load(ModelSource(name, version, resolve_source(what, self._registry).path))
 
     def _routes(self) -> Routes:
         return Routes(
@@ -209,8 +240,8 @@ class _RegistryRepository:
 
     async def unload(self, name: str) -> None:
         """Unload all versions of a model."""
-        for version in list(self._models.versions(name)):
-            self._models.unload(name, version)
+        versions = list(self._models.versions(name))
+        await asyncio.gather(*(self._models.unload(name, version) for version in versions))
 
     def index(self) -> list[dict[str, str]]:
         """List what is loaded, and what the registry holds beside it."""

@@ -23,7 +23,7 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def serving(folder, *arguments):
+def serving(folder, *arguments, **environ):
     """Run ``burnish serve`` while the block runs; it must end by itself with code 0 at SIGTERM."""
     folder.mkdir(parents=True, exist_ok=True)
     ready = folder / "ready.json"
@@ -31,7 +31,7 @@ def serving(folder, *arguments):
     command = [sys.executable, "-m", "burnish", "serve", *map(str, arguments)]
     command += ["--port", "0", "--admin-port", "0", "--ready-file", str(ready)]
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environ)
     try:
         deadline = time.monotonic() + 60
         while not ready.exists():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -142,8 +143,38 @@ def test_a_killed_worker_costs_no_more_than_its_own_requests(pair):
         time.sleep(0.3)
     assert not load.wrong
     assert len(load.errors) <= 4, load.errors  # what was in the batch; those that waited were answered
+    assert min(at for at, _ in load.answers if at > killed + 0.2) < killed + 5
     (successor,) = workers(admin, "1")
     assert successor != victim
+
+
+def test_a_worker_that_cannot_be_replaced_is_tried_one_at_a_time_until_it_can(bundles, tmp_path):
+    bundle = tmp_path / "scale.burnish"
+    bundle.write_bytes(bundles[1].read_bytes())
+    with (
+        serving(tmp_path / "s", bundle, "--request-timeout-s", "1") as running,
+        AdminClient(running.admin) as admin,
+        Client(running.http) as client,
+    ):
+        away = bundle.rename(tmp_path / "away.burnish")
+        os.kill(workers(admin, "1")[0], signal.SIGKILL)
+        most = 0
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            most = max(most, len(children(running.process.pid)))
+            time.sleep(0.05)
+        assert most == 1
+        assert httpx.get(f"{running.http}/v2/health/ready").status_code == 503
+        with pytest.raises(BurnishError):
+            client.infer("scale", ONES)
+        away.rename(bundle)
+        assert wait_until(lambda: httpx.get(f"{running.http}/v2/health/ready").status_code == 200, 15)
+        assert client.infer("scale", ONES).version == "1"
+
+
+def children(pid):
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if is_running(int(child))]
 
 
 def test_a_hanging_worker_is_replaced_and_its_requests_are_told(pair):
@@ -177,7 +208,7 @@ def test_traffic_moves_at_once_under_load_and_no_request_is_lost(pair):
                 assert client.infer("scale", ONES).version == primary
     assert not load.wrong
     assert not load.errors
-    assert min(took) < 0.1
+    assert sorted(took)[2] < 0.1, took
 
 
 def test_a_hanging_shadow_neither_delays_nor_fails_the_primary(pair):
@@ -250,6 +281,28 @@ def test_a_killed_server_leaves_no_worker_behind(bundles, tmp_path):
         running.process.kill()
         running.process.wait()
         assert wait_until(lambda: not any(map(is_running, pids)), 5)
+
+
+def test_a_killed_server_takes_even_a_hanging_worker_with_it(bundles, tmp_path):
+    with serving(tmp_path / "s", bundles[1]) as running, AdminClient(running.admin) as admin:
+        (pid,) = workers(admin, "1")
+        os.kill(pid, signal.SIGSTOP)
+        running.process.kill()
+        running.process.wait()
+        assert wait_until(lambda: not is_running(pid), 5)
+
+
+def test_unloading_under_load_loses_no_answer(pair):
+    running, admin = pair
+    with Load(running.http, {"1": 1.0, "2": 2.0}, clients=6) as load:
+        assert wait_until(lambda: len(load.answers) > 50, 10)
+        admin.set_traffic("scale", {"primary": "2"})
+        admin.unload("scale", "1")
+        switched = time.monotonic()
+        assert wait_until(lambda: any(at > switched + 0.2 for at, _ in load.answers), 10)
+    assert not load.errors
+    assert not load.wrong
+    assert {version for at, version in load.answers if at > switched + 0.1} == {"2"}
 
 
 def test_two_instances_share_the_work_and_batches_stay_right(bundles, tmp_path):

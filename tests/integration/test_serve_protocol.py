@@ -4,11 +4,13 @@ import gzip
 import json
 import socket
 import struct
+import time
 
 import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from server_process import serving
 from tritonclient.utils import InferenceServerException
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -141,6 +143,15 @@ MALFORMED = {
     "damaged gzip": ("no gzip", {"content-encoding": "gzip"}, "gzip"),
     "cut gzip": (gzip.compress(body().encode())[:-12], {"content-encoding": "gzip"}, "gzip"),
     "unknown encoding": (body(), {"content-encoding": "br"}, "content-encoding"),
+    "bytes behind gzip": (
+        gzip.compress(body().encode()) + b"more", {"content-encoding": "gzip"}, "4 bytes follow",
+    ),
+    "header length without end": (body(), {"inference-header-content-length": "9" * 5000}, "inference-header"),
+    "huge and empty": (body(shape=[1 << 62, 0], data=[]), {}, "shape"),
+    "out of the range of FP32": (body(data=[1, 2, 3, 1e39]), {}, "FP32"),
+    "timeout is no number": (with_inputs(GOOD, parameters={"timeout": "soon"}), {}, "timeout"),
+    "negative timeout": (with_inputs(GOOD, parameters={"timeout": -1}), {}, "timeout"),
+    "id is a number": (with_inputs(GOOD, id=7), {}, "id"),
     "not UTF-8": (b'{"inputs": "\xff"}', {}, "body"),
 }  # fmt: skip
 
@@ -172,6 +183,7 @@ def test_a_malformed_request_is_the_clients_fault_and_the_answer_says_why(server
         ("POST", "/v2/repository/models/nothing/unload"),
         ("GET", "/v2/repository/index"),
         ("POST", "/v2/feedback"),
+        ("CONNECT", "/v2"),
     ],
 )
 def test_a_wrong_path_or_method_is_the_clients_fault(server, method, path):
@@ -184,7 +196,6 @@ def raw(server, data):
     host, port = server.address.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
         answer = b""
         while chunk := connection.recv(65536):
             answer += chunk
@@ -230,6 +241,55 @@ def test_pipelined_requests_are_answered_in_their_order(server):
         json.loads(part[part.index(b"{") :].split(b"HTTP/1.1")[0]) for part in answer.split(b"\r\n\r\n")[1:]
     ]
     assert [f["outputs"][0]["data"][0] for f in found] == [0, 2, 4, 6, 8]
+
+
+def test_thousands_of_pipelined_requests_are_answered(server):
+    count = 3000
+    requests = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n" * count
+    answer = raw(server, requests + b"GET /v2/health/live HTTP/1.1\r\nconnection: close\r\n\r\n")
+    assert answer.count(b'{"live":true}') == count + 1
+
+
+def test_an_answer_that_is_due_comes_before_the_refusal_of_what_follows_it(server):
+    content = body().encode()
+    head = b"POST /v2/models/scale/infer HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(content)
+    answer = raw(server, head + content + b"GARBAGE\r\n\r\n")
+    first, second = answer.index(b"HTTP/1.1 200 "), answer.index(b"HTTP/1.1 400 ")
+    assert first < second
+
+
+def test_a_wish_to_upgrade_is_passed_over(server):
+    wish = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    answer = raw(server, wish)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_request_without_rows_gets_an_answer_without_rows(server):
+    answer = httpx.post(f"{server.http}/v2/models/scale/infer", content=body(shape=[0, 4], data=[]))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["outputs"][0]["shape"], answer.json()["outputs"][0]["data"]) == ([0, 4], [])
+
+
+def test_a_client_that_reads_nothing_or_sends_no_more_is_let_go(bundles, tmp_path):
+    with serving(tmp_path / "s", bundles[2], BURNISH_SERVE_IDLE_TIMEOUT_S="0.5") as running:
+        host, port = running.address.split(":")
+        address = (host, int(port))
+        live = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+        with socket.create_connection(address, timeout=10) as silent:
+            silent.sendall(live)
+            assert silent.recv(4096).endswith(b'{"live":true}')
+            assert silent.recv(4096) == b""  # no answer that nobody asked for
+        with socket.create_connection(address, timeout=10) as slow:
+            slow.sendall(b"POST /v2/models/scale/infer HTTP/1.1\r\ncontent-length: 10\r\n\r\n123")
+            assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
+        with socket.create_connection(address, timeout=3) as deaf:
+            with pytest.raises((ConnectionError, TimeoutError)):  # asks on and on, and reads no answer
+                deaf.sendall(live * 1_000_000)
+            time.sleep(1.2)
+            with pytest.raises(ConnectionError):
+                deaf.sendall(live * 2)
+        assert httpx.get(f"{running.http}/v2/health/live").status_code == 200
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(server):

@@ -27,26 +27,32 @@ class Runner:
         self.batches.append([len(part["x"]) for part in parts])
         self._rows, self._done = np.concatenate([part["x"] for part in parts]), done
 
-    def finish(self, *, fail=False):
-        self.idle = True
-        self._done(BackendError("died") if fail else {"y": self._rows + 1})
+    def finish(self, *, fail=False, die=False):
+        self.idle = not die
+        self._done(BackendError("failed") if fail or die else {"y": self._rows + 1})
 
 
 class Silent:
     def batch(self, rows, waited_s, ran_s):
-        assert rows >= 1
+        assert rows >= 0
         assert waited_s >= 0
         assert ran_s >= 0
 
 
-def pending(number, rows, results, *, key=("k",), deadline_s=60.0):
-    x = np.full((rows, 2), number, dtype=np.float32)
+def pending(number, rows, results, *, key=("k",), deadline_s=60.0, mirrored=False):
     return Pending(
-        {"x": x}, lambda r: results.setdefault(number, []).append(r), time.monotonic() + deadline_s, rows, key
+        {"x": np.full((rows, 2), number, dtype=np.float32)},
+        lambda r: results.setdefault(number, []).append(r),
+        time.monotonic() + deadline_s,
+        rows,
+        key,
+        mirrored,
     )
 
 
-REQUESTS = st.lists(st.tuples(st.integers(1, MAX), st.sampled_from("ab")), min_size=1, max_size=30)
+REQUESTS = st.lists(
+    st.tuples(st.integers(0, MAX + 2), st.sampled_from("ab"), st.booleans()), min_size=1, max_size=30
+)
 
 
 @given(REQUESTS, st.integers(1, 3), st.data())
@@ -59,17 +65,17 @@ def test_every_request_gets_its_own_rows_once(requests, workers, data):
         while waiting or any(not r.idle for r in runners):
             busy = [r for r in runners if not r.idle]
             if waiting and (not busy or data.draw(st.booleans())):
-                number, (rows, key) = waiting.pop(0)
-                batcher.submit(pending(number, rows, results, key=(key,)))
+                number, (rows, key, mirrored) = waiting.pop(0)
+                batcher.submit(pending(number, rows, results, key=(key,), mirrored=mirrored))
             else:
                 data.draw(st.sampled_from(busy)).finish()
         assert len(batcher) == 0
         assert sorted(results) == list(range(len(requests)))
-        for number, (rows, _) in enumerate(requests):
+        for number, (rows, _, _) in enumerate(requests):
             (outputs,) = results[number]
             np.testing.assert_array_equal(outputs["y"], np.full((rows, 2), number + 1))
         for runner in runners:
-            assert all(sum(batch) <= MAX for batch in runner.batches)
+            assert all(sum(batch) <= MAX or len(batch) == 1 for batch in runner.batches)
 
     asyncio.run(scenario())
 
@@ -148,6 +154,97 @@ def test_a_failing_batch_fails_its_own_requests_alone():
         runner.finish()
         assert isinstance(results[0][0], BackendError)
         assert "y" in results[1][0]
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_fails_is_run_again_one_by_one_and_only_the_culprit_is_told():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        for number in range(4):
+            batcher.submit(pending(number, 1, results))
+        runner.finish()
+        runner.finish(fail=True)
+        assert runner.batches == [[1], [1, 1, 1], [1]]
+        batcher.submit(pending(4, 1, results))
+        runner.finish()
+        runner.finish(fail=True)
+        while not runner.idle:
+            runner.finish()
+        assert {n: isinstance(r, BackendError) for n, (r,) in results.items()} == {
+            0: False, 1: False, 2: True, 3: False, 4: False,
+        }  # fmt: skip
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_whose_worker_died_is_told_and_not_run_again():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        for number in range(4):
+            batcher.submit(pending(number, 1, results))
+        runner.finish()
+        runner.finish(die=True)
+        assert all(isinstance(results[n][0], BackendError) for n in (1, 2, 3))
+        assert not batcher.busy
+
+    asyncio.run(scenario())
+
+
+def test_mirrored_requests_run_when_nobody_waits_and_have_their_own_limit():
+    async def scenario():
+        runner = Runner()
+        limits = BatchLimits(max_batch_size=MAX, queue_size=9, mirror_queue=2)
+        batcher = Batcher(limits, [runner], Silent())
+        results, refused = {}, []
+        batcher.submit(pending(0, 1, results))
+        for number in (1, 2, 3):
+            try:
+                batcher.submit(pending(number, 1, results, mirrored=True))
+            except QueueFullError:
+                refused.append(number)
+        batcher.submit(pending(4, 2, results))
+        runner.finish()
+        assert runner.batches == [[1], [2]]
+        runner.finish()
+        assert runner.batches == [[1], [2], [1, 1]]
+        assert refused == [3]
+
+    asyncio.run(scenario())
+
+
+def test_trouble_with_one_answer_keeps_no_other_from_its_own():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        batcher.submit(pending(0, 1, results))
+        for number in (1, 2):
+            batcher.submit(pending(number, 1, results))
+        batcher._queue[0].done = lambda _: 1 / 0
+        runner.finish()
+        runner.finish()
+        assert sorted(results) == [0, 2]
+
+    asyncio.run(scenario())
+
+
+def test_who_has_gone_is_neither_run_nor_answered():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        gone = pending(1, 1, results)
+        batcher.submit(pending(0, 1, results))
+        batcher.submit(gone)
+        gone.abandon()
+        runner.finish()
+        assert runner.batches == [[1]]
+        assert sorted(results) == [0]
 
     asyncio.run(scenario())
 

@@ -70,12 +70,8 @@ class InferRequest:
     """Outputs asked for, and whether each comes as binary; empty for all outputs."""
     binary_by_default: bool
     """Whether outputs that are not named in ``outputs`` come as binary."""
-
-    @property
-    def timeout_us(self) -> int:
-        """The client's own limit in microseconds; 0 for none."""
-        value = self.parameters.get("timeout", 0)
-        return value if isinstance(value, int) and value > 0 else 0
+    timeout_us: int = 0
+    """The client's own limit in microseconds; 0 for none."""
 
 
 _decoder = msgspec.json.Decoder(_Request)
@@ -122,6 +118,7 @@ def parse_request(body: bytes, header_length: int | None = None) -> InferRequest
         parameters=parsed.parameters,
         outputs=_wanted(parsed),
         binary_by_default=_flag(parsed.parameters, "binary_data_output", "parameters"),
+        timeout_us=_timeout_us(parsed.parameters),
     )
 
 
@@ -204,6 +201,13 @@ def _flag(parameters: Mapping[str, Any], key: str, where: str, *, default: bool 
     return value
 
 
+def _timeout_us(parameters: Mapping[str, Any]) -> int:
+    value = parameters.get("timeout", 0)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InputError(f"parameters: timeout must be a number of microseconds, got {value!r}")
+    return value
+
+
 def _binary_size(tensor: _Input) -> int | None:
     """Check a tensor's description and return the size of its binary data, None when it comes as JSON."""
     where = f"input {tensor.name!r}"
@@ -213,7 +217,7 @@ def _binary_size(tensor: _Input) -> int | None:
         )
     if len(tensor.shape) > _MAX_RANK or any(size < 0 for size in tensor.shape):
         raise ShapeError(f"{where}: shape {tensor.shape} has a negative size or over {_MAX_RANK} dimensions")
-    if math.prod(tensor.shape) > _MAX_ELEMENTS:
+    if max(math.prod(tensor.shape), *tensor.shape, 0) > _MAX_ELEMENTS:
         raise ShapeError(f"{where}: shape {tensor.shape} holds over {_MAX_ELEMENTS} elements")
     _refuse_shared_memory(tensor.parameters, where)
     size = tensor.parameters.get("binary_data_size")
@@ -260,8 +264,14 @@ def _numbers(data: list[Any], dtype: DType, where: str) -> Array:
     wanted = {"bool": "b", "float32": "fiu", "float64": "fiu"}.get(dtype, "iu")
     if array.dtype.kind not in wanted:
         raise InputError(f"{where}: data are not {_NAMES[dtype]} numbers, or are ragged")
-    if dtype == "bool" or dtype.startswith("float"):
-        return array.astype(numpy_dtype(dtype))
+    if dtype == "bool":
+        return array
+    if dtype.startswith("float"):
+        with np.errstate(over="ignore"):
+            converted = array.astype(numpy_dtype(dtype))
+        if not np.isfinite(converted).all():
+            raise InputError(f"{where}: data exceed the range of {_NAMES[dtype]}")
+        return converted
     limits = np.iinfo(numpy_dtype(dtype))
     if int(array.min()) < limits.min or int(array.max()) > limits.max:
         raise InputError(f"{where}: data exceed the range of {_NAMES[dtype]}, {limits.min} to {limits.max}")

@@ -45,6 +45,7 @@ class CheckedSession:
 
         Raises:
             ShapeError: An input's name, dtype, rank or size differs from the signature.
+            InputError: The engine refused the values, such as an index out of range.
             DeviceError: The engine failed while running.
         """
         session = self._session  # read once: another thread may close it

@@ -2,7 +2,7 @@
 
     GET    /metrics                                      Prometheus
     GET    /admin/models                                 {"models": [{"name", "versions": [...], "traffic"}]}
-    POST   /admin/models/{m}/versions/{v}/load           {"source": path}  -> the version's facts
+    POST   /admin/models/{m}/versions/{v}/load           {"source": path or reference}  -> the version's facts
     DELETE /admin/models/{m}/versions/{v}
     GET    /admin/models/{m}/traffic                     the policy in force
     PUT    /admin/models/{m}/traffic                     a policy  -> the policy in force
@@ -13,7 +13,6 @@ A traffic policy's keys are those of `burnish.rollout.traffic.TrafficPolicy`.
 """
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -29,7 +28,9 @@ from burnish.serve.routing import Router
 from burnish.serve.versions import Models, Version
 
 _MAX_PAGE = 10_000
+_MAX_DIGITS = 18
 Endpoint = Callable[[Request], Awaitable[Any]]
+Load = Callable[[str, str, str], Awaitable[Version]]
 
 
 class Admin:
@@ -39,12 +40,14 @@ class Admin:
         models: What is loaded.
         router: Who decides about traffic.
         metrics: What Prometheus is told.
+        load: Loads a version: name, version, and the path or registry reference that it comes from.
     """
 
-    def __init__(self, models: Models, router: Router, metrics: Metrics) -> None:
+    def __init__(self, models: Models, router: Router, metrics: Metrics, load: Load) -> None:
         self._models = models
         self._router = router
         self._metrics = metrics
+        self._load_version = load
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -80,9 +83,9 @@ class Admin:
     async def _load(self, request: Request) -> Any:
         body = await _body(request)
         if set(body) != {"source"} or not isinstance(body["source"], str):
-            raise InputError('the body must be {"source": PATH}')
+            raise InputError('the body must be {"source": PATH or NAME@VERSION}')
         names = request.path_params
-        return _facts(await self._models.load(names["model"], names["version"], Path(body["source"])))
+        return _facts(await self._load_version(names["model"], names["version"], body["source"]))
 
     async def _unload(self, request: Request) -> Any:
         name, version = request.path_params["model"], request.path_params["version"]
@@ -91,7 +94,7 @@ class Admin:
             raise ConflictError(
                 f"{name} version {version} gets traffic", hint="change the traffic policy first"
             )
-        self._models.unload(name, version)
+        await self._models.unload(name, version)
         return {}
 
     async def _traffic(self, request: Request) -> Any:
@@ -148,6 +151,6 @@ async def _body(request: Request) -> dict[str, Any]:
 
 def _number(request: Request, key: str, default: int) -> int:
     value = request.query_params.get(key, str(default))
-    if not value.isascii() or not value.isdigit():
-        raise InputError(f"{key} must be a number, got {value!r}")
+    if not value.isascii() or not value.isdigit() or len(value) > _MAX_DIGITS:
+        raise InputError(f"{key} must be a number, got {value[:40]!r}")
     return int(value)

@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from burnish.errors import BurnishError, DeadlineError, QueueFullError
+from burnish.errors import BurnishError, DeadlineError, InternalError, QueueFullError
 from burnish.graph.signature import Array
+from burnish.logs import get_logger
 from burnish.serve.instance import OnDone, Outputs, slice_rows
 
+log = get_logger(__name__)
+
 Key = tuple[Any, ...]
+Done = Callable[["Outputs | BurnishError"], None]
 NO_BATCH: Key = ()
 """The key of requests to a graph without a batch axis: each runs alone."""
 
@@ -42,13 +46,17 @@ class Pending:
     """One request that waits or runs."""
 
     inputs: Mapping[str, Array]
-    done: Callable[["Outputs | BurnishError"], None]
+    done: Done
     """Called exactly once."""
     deadline: float
-    """On the monotonic clock; a request that has not started by then is dropped, one that runs is answered."""
+    """On the monotonic clock; a request without an answer by then is told so, and is not started any more."""
     rows: int = 1
     key: Key = NO_BATCH
     """Only requests with equal keys share a batch."""
+    mirrored: bool = False
+    """Whether nobody waits for the answer; such requests run when no other waits."""
+    alone: bool = False
+    """Whether it must not share a batch, because a batch that it was in has failed."""
     queued: float = field(default_factory=time.monotonic)
     timer: asyncio.TimerHandle | None = None
     finished: bool = False
@@ -57,10 +65,19 @@ class Pending:
         """Answer, unless it has been answered already (by its deadline, or because its client has gone)."""
         if self.finished:
             return
+        self.abandon()
+        try:
+            self.done(result)
+        except (
+            Exception
+        ):  # one request's trouble must not keep its neighbours in the batch from their answers
+            log.exception("an answer could not be handed over")
+
+    def abandon(self) -> None:
+        """Give it up without an answer: its client has gone."""
         self.finished = True
         if self.timer is not None:
             self.timer.cancel()
-        self.done(result)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +89,16 @@ class BatchLimits:
     max_queue_delay_us: int = 0
     """How long a batch that is not full waits for more."""
     queue_size: int = 1024
-    """Requests."""
+    """Requests that wait for an answer."""
+    mirror_queue: int = 256
+    """Mirrored requests."""
 
 
 class Batcher:
-    """The queue of one version.
+    """The queue of one version: those who wait for their answers first, mirrored requests behind them.
+
+    When the engine refuses a batch, each of its requests is run again alone, so that one client's odd values
+    cost nobody else an answer.
 
     Args:
         limits: Sizes and delay.
@@ -89,12 +111,18 @@ class Batcher:
         self._runners: list[Runner] = runners
         self._observer = observer
         self._queue: deque[Pending] = deque()
+        self._mirrored: deque[Pending] = deque()
         self._loop = asyncio.get_running_loop()
         self._hold: asyncio.TimerHandle | None = None
-        self.running = 0
+        self._running = 0
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs, or waits for an answer."""
+        return bool(self._running or self._queue)
 
     def submit(self, pending: Pending) -> None:
         """Queue a request, and run it at once when a worker is idle.
@@ -102,20 +130,23 @@ class Batcher:
         Raises:
             QueueFullError: The queue is full; the request is not queued.
         """
-        if len(self._queue) >= self._limits.queue_size:
+        lane, size = self._lane(pending)
+        while lane and lane[0].finished:
+            lane.popleft()
+        if len(lane) >= size:
             raise QueueFullError(
-                f"{len(self._queue)} requests are waiting already", hint="try again later, or add instances"
+                f"{len(lane)} requests are waiting already", hint="try again later, or add instances"
             )
         pending.timer = self._loop.call_at(
             self._loop.time() + max(0.0, pending.deadline - time.monotonic()), self._expire, pending
         )
-        self._queue.append(pending)
+        lane.append(pending)
         self.dispatch()
 
     def dispatch(self) -> None:
         """Give batches to idle workers while there are both."""
-        for runner in self._runners:
-            if not self._queue:
+        for runner in tuple(self._runners):
+            if not self._queue and not self._mirrored:
                 return
             if runner.idle:
                 if self._must_hold():
@@ -126,8 +157,14 @@ class Batcher:
 
     def fail_all(self, error: BurnishError) -> None:
         """Answer everything that waits with an error."""
-        while self._queue:
-            self._queue.popleft().finish(error)
+        for lane in (self._queue, self._mirrored):
+            while lane:
+                lane.popleft().finish(error)
+
+    def _lane(self, pending: Pending) -> tuple[deque[Pending], int]:
+        if pending.mirrored:
+            return self._mirrored, self._limits.mirror_queue
+        return self._queue, self._limits.queue_size
 
     def _expire(self, pending: Pending) -> None:
         pending.finish(
@@ -138,8 +175,9 @@ class Batcher:
         """Whether to wait for more, when the settings ask for it; a timer then dispatches."""
         if not self._limits.max_queue_delay_us:
             return False
-        rows = sum(pending.rows for pending in self._queue)
-        age_us = (time.monotonic() - self._queue[0].queued) * 1e6
+        lane = self._queue or self._mirrored
+        rows = sum(pending.rows for pending in lane)
+        age_us = (time.monotonic() - lane[0].queued) * 1e6
         if rows >= self._limits.max_batch_size or age_us >= self._limits.max_queue_delay_us:
             return False
         if self._hold is None:
@@ -153,35 +191,52 @@ class Batcher:
 
     def _take(self) -> list[Pending]:
         """Take the oldest request and those behind it that fit into its batch; finished ones are let go."""
+        return self._take_from(self._queue) or self._take_from(self._mirrored)
+
+    def _take_from(self, lane: deque[Pending]) -> list[Pending]:
         batch: list[Pending] = []
         rows = 0
-        while self._queue:
-            pending = self._queue[0]
+        while lane:
+            pending = lane[0]
             if pending.finished:
-                self._queue.popleft()
+                lane.popleft()
                 continue
             if batch and not self._fits(pending, batch[0], rows):
                 break
-            batch.append(self._queue.popleft())
+            batch.append(lane.popleft())
             rows += pending.rows
         return batch
 
     def _fits(self, pending: Pending, first: Pending, rows: int) -> bool:
-        alike = pending.key == first.key != NO_BATCH
+        alike = pending.key == first.key != NO_BATCH and not (pending.alone or first.alone)
         return alike and rows + pending.rows <= self._limits.max_batch_size
 
     def _start(self, runner: Runner, batch: list[Pending]) -> None:
         begun = time.monotonic()
         rows = sum(pending.rows for pending in batch)
-        self.running += 1
+        self._running += 1
 
         def done(result: Outputs | BurnishError) -> None:
-            self.running -= 1
+            self._running -= 1
             self._observer.batch(rows, begun - batch[0].queued, time.monotonic() - begun)
-            _answer(batch, result)
+            if isinstance(result, BurnishError) and len(batch) > 1 and runner.idle:
+                self._run_alone(batch)
+            else:
+                _answer(batch, result)
             self.dispatch()
 
-        runner.run([pending.inputs for pending in batch], done)
+        try:
+            runner.run([pending.inputs for pending in batch], done)
+        except Exception as error:
+            log.exception("a batch could not be handed to its worker")
+            self._running -= 1
+            _answer(batch, InternalError(f"unexpected {type(error).__name__}", hint="please report it"))
+
+    def _run_alone(self, batch: list[Pending]) -> None:
+        """Queue the requests of a batch that failed again, in front and each for itself."""
+        for pending in reversed(batch):
+            pending.alone = True
+            self._lane(pending)[0].appendleft(pending)
 
 
 def _answer(batch: list[Pending], result: Outputs | BurnishError) -> None:

@@ -1,12 +1,21 @@
 """One infer request from its arrival to its answer, and to its observation."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from burnish.errors import BackendError, BurnishError, CapacityError, InputError
+from burnish.errors import (
+    BackendError,
+    BurnishError,
+    CapacityError,
+    InputError,
+    InternalError,
+    QueueFullError,
+)
+from burnish.logs import get_logger
 from burnish.protocol.oip import InferRequest, encode_response, parse_request
 from burnish.serve.batcher import Pending
 from burnish.serve.config import ServeConfig
@@ -14,6 +23,8 @@ from burnish.serve.instance import Outputs
 from burnish.serve.observations import Answered, summarize
 from burnish.serve.routing import Router
 from burnish.serve.versions import Models, Version
+
+log = get_logger(__name__)
 
 Headers = Mapping[str, str]
 Reply = Callable[["Encoded | BurnishError"], None]
@@ -33,8 +44,8 @@ class Encoded:
 class Exchange:
     """Runs infer requests: parse, route, batch, answer, and after that, mirror and observe.
 
-    The mirrored request is queued after the answer has been handed over, in a queue of its own: it can
-    neither delay nor fail the primary's answer.
+    The mirrored request is queued after the answers of the whole batch have been handed over, behind all that
+    wait for an answer: it can neither delay nor fail the primary's.
     """
 
     def __init__(self, models: Models, router: Router, config: ServeConfig) -> None:
@@ -65,9 +76,9 @@ class Exchange:
             BurnishError: The request cannot be started; ``reply`` is not called.
         """
         begun = time.monotonic()
+        self._models.versions(model)  # an unknown model is told as such before anything else
         request = parse_request(body, header_length)
         user = headers.get(USER_HEADER, "")
-        self._models.versions(model)  # an unknown model is told as such before anything else
         if version is None:
             route = self._router.route(model, user, headers)
             target, shadow = self._models.get(model, route.version), route.shadow
@@ -83,10 +94,11 @@ class Exchange:
             failed = isinstance(result, BurnishError)
             target.metrics.answered("served", took_s, failed=failed)
             reply(self._encode(model, target, request, request_id, result))
-            if version is None and len(self._models.versions(model)) > 1:
+            if version is None and self._models.has_several(model):
                 served = _answered(target.version, result, took_s)
-                self._mirror(model, request, request_id, user, served, shadow)
+                loop.call_soon(self._mirror, model, request, request_id, user, served, shadow)
 
+        loop = asyncio.get_running_loop()
         try:
             return target.submit(request.inputs, done, timeout_s=timeout_s)
         except (BackendError, CapacityError) as error:
@@ -98,7 +110,7 @@ class Exchange:
         self, model: str, request_id: str, user: str, target: Version, error: BurnishError
     ) -> None:
         target.metrics.answered("served", 0.0, failed=True)
-        if len(self._models.versions(model)) > 1:
+        if self._models.has_several(model):
             refused = _answered(target.version, error, 0.0)
             self._models.observations(model).record(request_id, user, refused, None)
 
@@ -118,6 +130,9 @@ class Exchange:
             )
         except BurnishError as error:
             return error
+        except Exception as error:
+            log.exception("an answer could not be encoded", model=model, version=target.version)
+            return InternalError(f"unexpected {type(error).__name__}", hint="please report it")
         return Encoded(body, header_length)
 
     def _mirror(
@@ -129,14 +144,11 @@ class Exchange:
         served: Answered,
         shadow: str | None,
     ) -> None:
+        if not self._models.has_several(model):
+            return  # unloaded meanwhile
         observations = self._models.observations(model)
         other = self._models.versions(model).get(shadow) if shadow else None
         if other is None:
-            observations.record(request_id, user, served, None)
-            return
-        if len(other.batcher) >= self._config.mirror_queue:
-            observations.dropped += 1
-            other.metrics.dropped.inc()
             observations.record(request_id, user, served, None)
             return
         begun = time.monotonic()
@@ -147,7 +159,11 @@ class Exchange:
             observations.record(request_id, user, served, _answered(other.version, result, took_s))
 
         try:
-            other.submit(request.inputs, done, timeout_s=self._config.request_timeout_s)
+            other.submit(request.inputs, done, timeout_s=self._config.request_timeout_s, mirrored=True)
+        except QueueFullError:
+            observations.dropped += 1
+            other.metrics.dropped.inc()
+            observations.record(request_id, user, served, None)
         except BurnishError as error:  # a shadow that cannot take the request was wrong, it is not missing
             done(error)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import zlib
 from collections import deque
 from typing import Any, cast
@@ -17,6 +18,8 @@ from burnish.serve.routes import Answer, Request, Routes
 
 log = get_logger(__name__)
 
+_MAX_PIPELINED = 64
+_ZERO = re.compile(r"q=0(\.0*)?")
 _REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
     408: "Request Timeout", 409: "Conflict", 413: "Content Too Large", 415: "Unsupported Media Type",
@@ -37,8 +40,11 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request] = deque()
         self._current: Request | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._refused = self._closing = False
+        self._refusal: bytes | None = None
+        """The last answer of a connection on which nothing more can be read."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._since = self._loop.time()
+        self._pumping = self._paused = self._choked = self._closing = self._reading = False
         self._begin()
 
     # asyncio.Protocol
@@ -52,7 +58,8 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base class decides
         """Let go of what the client will not read any more."""
         self._connections.discard(self)
-        self._stop_watch()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._current is not None and self._current.cancel is not None:
             self._current.cancel()
         self._current = None
@@ -61,21 +68,36 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come."""
-        if self._refused:
+        if self._refusal is not None:
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(InputError("upgrading the connection is not supported"), 400)
+        except httptools.HttpParserUpgrade:  # the request is answered as if it had not asked for it
+            self._refusal = b""
         except httptools.HttpParserError as error:
-            if not self._refused:
-                self._refuse(InputError(f"malformed HTTP request: {error}"), 400)
+            self._refuse(InputError(f"malformed HTTP request: {error}"), 400)
+        if len(self._waiting) > _MAX_PIPELINED and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._pump()
+
+    def pause_writing(self) -> None:
+        """Answer no more requests while the client does not read."""
+        self._choked = True
+        self._touch()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._choked = False
+        self._pump()
 
     # httptools' callbacks
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begin()
+        self._reading = True
+        self._touch()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
@@ -92,12 +114,12 @@ class HttpProtocol(asyncio.Protocol):
         length = self._headers.get("content-length", "")
         if length.isdigit() and int(length) > self._config.max_body_bytes:
             self._refuse(_too_large(self._config), 413)
-        elif self._headers.get("expect", "").lower() == "100-continue":
+        elif self._headers.get("expect", "").lower() == "100-continue" and self._current is None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        if self._refused:
+        if self._refusal is not None:
             return
         self._body.append(body)
         self._size += len(body)
@@ -105,10 +127,10 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(_too_large(self._config), 413)
 
     def on_message_complete(self) -> None:
-        """A request is whole: answer it now, or when those before it are answered."""
-        if self._refused:
+        """A request is whole: it is answered when those before it are."""
+        if self._refusal is not None:
             return
-        self._stop_watch()
+        self._reading = False
         self._waiting.append(
             Request(
                 method=self._parser.get_method().decode("latin-1"),
@@ -118,8 +140,6 @@ class HttpProtocol(asyncio.Protocol):
                 keep_alive=self._parser.should_keep_alive(),
             )
         )
-        if self._current is None:
-            self._next()
 
     # our own
 
@@ -129,11 +149,6 @@ class HttpProtocol(asyncio.Protocol):
         if self._current is None:
             self._transport.close()
 
-    @property
-    def busy(self) -> bool:
-        """Whether a request is being answered."""
-        return self._current is not None
-
     def _begin(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
@@ -142,19 +157,39 @@ class HttpProtocol(asyncio.Protocol):
 
     def _limit_head(self, size: int) -> None:
         self._head += size
-        if self._head > self._config.max_header_bytes and not self._refused:
+        if self._head > self._config.max_header_bytes:
             self._refuse(
                 InputError(f"the request head is larger than {self._config.max_header_bytes} bytes"), 431
             )
 
-    def _next(self) -> None:
-        if not self._waiting:
-            if self._closing:
-                self._transport.close()
-            else:
-                self._watch()
+    def _pump(self) -> None:
+        """Answer what waits, one request after another, until one takes time.
+
+        An answer that is ready at once comes back in here; a loop instead of a recursion lets a client pipeline
+        as many as it likes.
+        """
+        if self._pumping:
             return
-        request = self._current = self._waiting.popleft()
+        self._pumping = True
+        try:
+            while self._waiting and self._current is None and not self._choked and not self._closing:
+                self._start(self._waiting.popleft())
+        finally:
+            self._pumping = False
+        if self._current is not None or self._choked:
+            return
+        if self._closing:
+            self._transport.close()
+        elif self._refusal is not None:
+            self._transport.write(self._refusal)
+            self._closing = True
+            self._transport.close()
+        elif self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _start(self, request: Request) -> None:
+        self._current = request
         try:
             request.body = _decompress(request, self._config.max_body_bytes)
             self._routes.handle(request, lambda answer: self._answer(request, answer))
@@ -169,33 +204,39 @@ class HttpProtocol(asyncio.Protocol):
     def _answer(self, request: Request, answer: Answer | BurnishError) -> None:
         if request is not self._current:
             return  # the connection is gone
-        self._current = None
-        keep_alive = request.keep_alive and not self._closing
-        self._transport.write(_response(answer, request.headers, keep_alive=keep_alive))
-        if keep_alive:
-            self._next()
-        else:
-            self._transport.close()
+        self._current = request.cancel = None  # a cycle of references is work for the collector
+        self._closing = self._closing or not request.keep_alive
+        self._touch()
+        self._transport.write(_response(answer, request.headers, keep_alive=not self._closing))
+        self._pump()
 
     def _refuse(self, error: BurnishError, status: int) -> None:
-        """Answer what cannot be read any further, and close."""
-        self._refused = True
-        answer = Answer(status, orjson.dumps(problem_body(error)))
-        self._transport.write(_response(answer, {}, keep_alive=False))
-        self._transport.close()
+        """Let this be the last answer, behind those that are due, because nothing more can be read."""
+        if self._refusal is None:
+            answer = Answer(status, orjson.dumps(problem_body(error)))
+            self._refusal = _response(answer, {}, keep_alive=False)
+
+    def _touch(self) -> None:
+        """Begin to wait anew; the timer looks when this was, which is cheaper than a new one a request."""
+        self._since = self._loop.time()
 
     def _watch(self) -> None:
-        self._stop_watch()
-        self._idle = self._loop.call_later(self._config.idle_timeout_s, self._on_silence)
+        left_s = self._since + self._config.idle_timeout_s - self._loop.time()
+        if self._current is not None:
+            left_s = self._config.idle_timeout_s  # the wait is ours
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._watch)
+        elif self._choked or self._transport.is_closing():
+            self._transport.abort()  # the client does not read, so it would not read a farewell either
+        else:
+            self._timer = self._loop.call_later(self._config.idle_timeout_s, self._watch)
+            self._touch()
+            self._end_silence()
 
-    def _stop_watch(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-
-    def _on_silence(self) -> None:
-        if self._url and not self._refused:
+    def _end_silence(self) -> None:
+        if self._reading:
             self._refuse(DeadlineError("the request did not arrive in time"), 408)
+            self._pump()
         else:
             self._transport.close()
 
@@ -227,9 +268,10 @@ def _response(answer: Answer | BurnishError, request_headers: dict[str, str], *,
 
 
 def _compress(answer: Answer, accepted: str) -> tuple[bytes, list[str]]:
-    wanted = {part.partition(";")[0].strip() for part in accepted.lower().split(",")}
-    if answer.status != 200 or len(answer.body) < 512:
+    if not accepted or answer.status != 200 or len(answer.body) < 512:
         return answer.body, []
+    parts = [part.partition(";") for part in accepted.lower().replace(" ", "").split(",")]
+    wanted = {name for name, _, quality in parts if not _ZERO.fullmatch(quality)}
     if "gzip" in wanted:
         return gzip.compress(answer.body, compresslevel=1), ["content-encoding: gzip"]
     if "deflate" in wanted:
@@ -259,4 +301,6 @@ def _decompress(request: Request, limit: int) -> bytes:
         )
     if not decompressor.eof:
         raise InputError(f"the {encoding} body is cut off")
+    if decompressor.unused_data:
+        raise InputError(f"{len(decompressor.unused_data)} bytes follow the {encoding} body")
     return data

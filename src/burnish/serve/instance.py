@@ -11,29 +11,29 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from burnish.errors import (
-    ArtifactError,
-    BackendError,
-    BurnishError,
-    CapacityError,
-    InputError,
-    InternalError,
-    ParityError,
-)
+from burnish.errors import BackendError, BurnishError, CapacityError, InternalError, MissingExtraError
 from burnish.graph.signature import Array, Signature, dtype_of
 from burnish.logs import get_logger
-from burnish.serve.slab import Slab, plan, read
+from burnish.serve.slab import Slab, pack_strings, plan, read, target
 from burnish.serve.worker import MAX_MESSAGE, Settings
 
 log = get_logger(__name__)
 
+_STDERR = 2
 Outputs = dict[str, Array]
 OnDone = Callable[[Outputs | BurnishError], None]
 OnDeath = Callable[["Instance"], None]
 
-_KINDS: dict[str, type[BurnishError]] = {
-    kind.code: kind for kind in (ArtifactError, BackendError, InputError, CapacityError, ParityError)
-}
+
+def _kinds(kind: type[BurnishError]) -> dict[str, type[BurnishError]]:
+    """Return the errors that a worker can send, by code: all that are made from a message and a hint."""
+    found = {kind.code: kind} if kind is not MissingExtraError else {}
+    for child in kind.__subclasses__():
+        found |= _kinds(child)
+    return found
+
+
+_KINDS = _kinds(BurnishError)
 
 
 class Instance:
@@ -56,6 +56,7 @@ class Instance:
         self._done: OnDone | None = None
         self._begun = 0.0
         self._ready: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._ready.add_done_callback(lambda f: f.cancelled() or f.exception())  # nobody may be waiting
         with theirs:
             self._process = subprocess.Popen(
                 [
@@ -68,6 +69,8 @@ class Instance:
                 ],
                 pass_fds=(theirs.fileno(), self._slab.fd),
                 stdin=subprocess.DEVNULL,
+                stdout=_STDERR,  # what libraries print must not mix with what a command prints as JSON
+                process_group=0,  # a Ctrl-C reaches the server alone, which then answers what is under way
             )
         self._alive = True
         self._loop.add_reader(self._socket, self._on_message)
@@ -96,6 +99,8 @@ class Instance:
             raise BackendError(
                 f"{self._settings.path}: not loaded within {timeout_s:g} s", hint="raise load_timeout_s"
             ) from None
+        if not self._alive:
+            raise BackendError(f"{self._settings.path}: the worker died when it was ready")
         self.signature = Signature.from_dict(facts["signature"])
         self.digest: str = facts["digest"]
         self.backend: str = facts["backend"]
@@ -108,35 +113,28 @@ class Instance:
             parts: Inputs of each request; along the first axis they become one batch.
             done: Called once, from the event loop.
         """
-        self._done = done
-        self._begun = time.monotonic()
         shapes = {}
         for name, first in parts[0].items():
             rows = sum(len(part[name]) for part in parts) if first.ndim else 0
             shapes[name] = (dtype_of(first), (rows, *first.shape[1:]) if first.ndim else ())
-        layout, end = plan(shapes)
-        for item in layout:
-            target = self._slab.array(item["dtype"], item["shape"], item["offset"])
-            if not target.ndim:
-                target[...] = parts[0][item["name"]]
-                continue
-            row = 0
-            for part in parts:
-                array = part[item["name"]]
-                target[row : row + len(array)] = array
-                row += len(array)
         strings = {
-            name: {"shape": list(shape), "items": [s for part in parts for s in part[name].flat]}
-            for name, (dtype, shape) in shapes.items()
+            name: pack_strings(part[name] for part in parts)
+            for name, (dtype, _) in shapes.items()
             if dtype == "string"
         }
-        message = msgspec.json.encode({"layout": layout, "strings": strings, "end": end})
+        layout, end = plan(shapes, strings)
+        for item in layout:
+            name = item["name"]
+            if name in strings:
+                _fill(target(self._slab, item), [np.frombuffer(strings[name], np.uint8)])
+            else:
+                _fill(target(self._slab, item), [part[name] for part in parts])
+        self._done = done
+        self._begun = time.monotonic()
         try:
-            self._socket.send(message)
+            self._socket.send(msgspec.json.encode({"layout": layout, "end": end}))
         except BrokenPipeError:
             self._die()
-        except OSError as error:
-            self._finish(InputError(f"the request's strings are too large for one batch: {error.strerror}"))
 
     def busy_for_s(self) -> float:
         """Return for how long the batch that runs has been running; 0 when none does."""
@@ -147,17 +145,20 @@ class Instance:
         self._process.kill()
 
     def stop(self) -> None:
-        """End the worker at once and give back its memory."""
+        """End the worker at once and give back its memory; what it was running is answered with an error."""
         if not self._alive:
             return
         self._alive = False
         self._loop.remove_reader(self._socket)
         self._socket.close()
         self._process.kill()
-        self._process.wait()
+        self._loop.run_in_executor(None, self._process.wait)  # a large process takes a while to go
         self._slab.close()
         if not self._ready.done():
             self._ready.cancel()
+        done, self._done = self._done, None
+        if done is not None:
+            done(CapacityError("the version that ran this request is being unloaded", hint="send it again"))
 
     def _on_message(self) -> None:
         try:
@@ -177,7 +178,7 @@ class Instance:
         elif "error" in message:
             self._finish(_error(message["error"]))
         else:
-            self._finish(read(self._slab, message["layout"], message["strings"]))
+            self._finish(read(self._slab, message["layout"]))
 
     def _finish(self, result: Outputs | BurnishError) -> None:
         done, self._done = self._done, None
@@ -194,8 +195,7 @@ class Instance:
         if not self._ready.done():
             self._ready.set_exception(error)
         self.stop()
-        code = self._process.returncode
-        log.warning("worker died", path=self._settings.path, pid=self.pid, code=code)
+        log.warning("worker died", path=self._settings.path, pid=self.pid)
         if done is not None:
             done(error)
         self._on_death(self)
@@ -204,6 +204,17 @@ class Instance:
 def slice_rows(outputs: Outputs, start: int, rows: int) -> Outputs:
     """Copy one request's rows out of a batch's outputs, which lie in memory that is used again."""
     return {name: np.array(array[start : start + rows]) for name, array in outputs.items()}
+
+
+def _fill(memory: Array, parts: list[Array]) -> None:
+    """Copy arrays into memory one behind another, or the first one when they have no axis to follow along."""
+    if not memory.ndim:
+        memory[...] = parts[0]
+        return
+    row = 0
+    for part in parts:
+        memory[row : row + len(part)] = part
+        row += len(part)
 
 
 def _error(facts: Mapping[str, str]) -> BurnishError:

@@ -16,6 +16,7 @@ from burnish.serve.versions import Models, Version
 
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
+_MAX_DIGITS = 18
 
 
 @dataclass(slots=True, eq=False)
@@ -150,7 +151,7 @@ class Routes:
         pending = self._exchange.infer(
             name, version, request.headers, request.body, _header_length(request.headers), done
         )
-        request.cancel = lambda: setattr(pending, "finished", True)
+        request.cancel = pending.abandon
 
     def _metadata(self, name: str, versions: list[Version]) -> Answer:
         signature = versions[0].facts.signature
@@ -184,14 +185,29 @@ class Routes:
                 f"no such path: {path}", hint="/v2/repository/index or models/NAME/load|unload"
             )
         _only(request, "POST")
+        body = _parse(request) if request.body else {}
+        if not isinstance(body, dict):
+            raise InputError("the body must be a JSON object")
         if match[2] is None:
-            reply(_json(self._repository.index()))
+            rows = self._repository.index()
+            reply(_json([row for row in rows if row["state"] == "READY" or body.get("ready") is not True]))
             return
+        _refuse_parameters(body)
         if not self._config.repository_control:
             raise InputError("loading and unloading by clients is switched off", hint="use the admin port")
         name = unquote(match[1])
         work = self._repository.load(name) if match[2] == "load" else self._repository.unload(name)
         self._spawn(_finish(work, reply))
+
+
+def _refuse_parameters(body: dict[str, Any]) -> None:
+    """Refuse what would change the model that is loaded; that all of it is unloaded goes without saying."""
+    parameters = body.get("parameters", {})
+    if not isinstance(parameters, dict) or set(parameters) - {"unload_dependents"}:
+        raise InputError(
+            f"parameters: loading with {parameters} is not supported",
+            hint="a model is loaded as it was packed",
+        )
 
 
 async def _finish(work: Awaitable[None], reply: Reply) -> None:
@@ -219,9 +235,10 @@ def _header_length(headers: dict[str, str]) -> int | None:
     value = headers.get(HEADER_LENGTH)
     if value is None:
         return None
-    if not value.strip().isascii() or not value.strip().isdigit():
-        raise InputError(f"{HEADER_LENGTH} must be a number of bytes, got {value!r}")
-    return int(value)
+    digits = value.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _MAX_DIGITS:
+        raise InputError(f"{HEADER_LENGTH} must be a number of bytes, got {value[:40]!r}")
+    return int(digits)
 
 
 def _json(value: Any, *, status: int = 200) -> Answer:

@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,17 @@ from burnish.graph.signature import Array, DType, dtype_of, numpy_dtype
 
 _ALIGN = 64
 _FIRST_BYTES = 1 << 16
+_LENGTH = np.dtype(np.uint32)
 
 Layout = list[dict[str, Any]]
-"""Tensors in a slab: name, dtype, shape, offset."""
+"""Tensors in a slab: name, dtype, shape, offset, bytes."""
 
 
 class Slab:
     """A growing memfd, mapped by two processes.
 
-    Tensors lie one behind another at multiples of 64 bytes. Strings, which have no fixed size, travel in the
-    message beside the slab.
+    Tensors lie one behind another at multiples of 64 bytes. A tensor of strings is the length of each, four
+    bytes wide, and behind them their UTF-8.
     """
 
     def __init__(self, fd: int) -> None:
@@ -54,13 +55,20 @@ class Slab:
 
     def _mapped(self, size: int) -> mmap.mmap:
         if self._map is None or len(self._map) < size:
-            self.reserve(size)
+            self.reserve(max(size, 1))  # an empty file cannot be mapped
             self._map = mmap.mmap(self.fd, os.fstat(self.fd).st_size)
         return self._map
 
 
-def plan(shapes: Mapping[str, tuple[DType, Sequence[int]]], start: int = 0) -> tuple[Layout, int]:
+def plan(
+    shapes: Mapping[str, tuple[DType, Sequence[int]]], strings: Mapping[str, bytes], start: int = 0
+) -> tuple[Layout, int]:
     """Lay tensors out one behind another.
+
+    Args:
+        shapes: Dtype and shape of each tensor.
+        strings: The packed bytes of those that hold strings.
+        start: First byte to use.
 
     Returns:
         The layout, and the first free byte behind it.
@@ -69,33 +77,55 @@ def plan(shapes: Mapping[str, tuple[DType, Sequence[int]]], start: int = 0) -> t
     offset = start
     for name, (dtype, shape) in shapes.items():
         if dtype == "string":
-            continue
-        layout.append({"name": name, "dtype": dtype, "shape": list(shape), "offset": offset})
-        size = int(np.prod(shape, dtype=np.int64)) * numpy_dtype(dtype).itemsize
+            size = len(strings[name])
+        else:
+            size = int(np.prod(shape, dtype=np.int64)) * numpy_dtype(dtype).itemsize
+        layout.append({"name": name, "dtype": dtype, "shape": list(shape), "offset": offset, "bytes": size})
         offset += -(-size // _ALIGN) * _ALIGN
     return layout, offset
 
 
-def write(slab: Slab, arrays: Mapping[str, Array], start: int = 0) -> tuple[Layout, dict[str, Any]]:
-    """Copy arrays into a slab.
+def target(slab: Slab, item: Mapping[str, Any]) -> Array:
+    """Return the memory of one tensor of a layout; that of strings as plain bytes."""
+    if item["dtype"] == "string":
+        return slab.array("uint8", [item["bytes"]], item["offset"])
+    return slab.array(item["dtype"], item["shape"], item["offset"])
 
-    Returns:
-        The layout, and the string tensors, which go into the message: shape and items.
-    """
-    layout, _ = plan({name: (dtype_of(array), array.shape) for name, array in arrays.items()}, start)
+
+def write(slab: Slab, arrays: Mapping[str, Array], start: int = 0) -> Layout:
+    """Copy arrays into a slab and return where they lie."""
+    strings = {name: pack_strings([a]) for name, a in arrays.items() if a.dtype.kind in "OSU"}
+    layout, _ = plan({name: (dtype_of(a), a.shape) for name, a in arrays.items()}, strings, start)
     for item in layout:
-        slab.array(item["dtype"], item["shape"], item["offset"])[...] = arrays[item["name"]]
-    strings = {
-        name: {"shape": list(array.shape), "items": [str(item) for item in array.flat]}
-        for name, array in arrays.items()
-        if array.dtype.kind in "OSU"
-    }
-    return layout, strings
+        name = item["name"]
+        packed = strings.get(name)
+        target(slab, item)[...] = arrays[name] if packed is None else np.frombuffer(packed, np.uint8)
+    return layout
 
 
-def read(slab: Slab, layout: Layout, strings: Mapping[str, Any]) -> dict[str, Array]:
-    """Return arrays over a slab's memory, as `write` laid them out; strings come from the message."""
-    arrays = {item["name"]: slab.array(item["dtype"], item["shape"], item["offset"]) for item in layout}
-    for name, described in strings.items():
-        arrays[name] = np.array(described["items"], dtype=object).reshape(described["shape"])
+def read(slab: Slab, layout: Layout) -> dict[str, Array]:
+    """Return arrays over a slab's memory, as `write` laid them out; strings are copied out."""
+    arrays: dict[str, Array] = {}
+    for item in layout:
+        array = target(slab, item)
+        if item["dtype"] == "string":
+            array = _unpack_strings(array.tobytes(), item["shape"])
+        arrays[item["name"]] = array
     return arrays
+
+
+def pack_strings(parts: Iterable[Array]) -> bytes:
+    """Return the bytes of all the strings of some arrays, as they lie in a slab."""
+    items = [item if isinstance(item, bytes) else str(item).encode() for part in parts for item in part.flat]
+    return np.array([len(item) for item in items], _LENGTH).tobytes() + b"".join(items)
+
+
+def _unpack_strings(data: bytes, shape: Sequence[int]) -> Array:
+    count = int(np.prod(shape, dtype=np.int64))
+    ends = np.cumsum(np.frombuffer(data, _LENGTH, count), dtype=np.int64) + _LENGTH.itemsize * count
+    items = np.empty(count, dtype=object)
+    begin = _LENGTH.itemsize * count
+    for i, end in enumerate(ends.tolist()):
+        items[i] = data[begin:end].decode("utf-8", "replace")
+        begin = end
+    return items.reshape(shape)

@@ -5,12 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from burnish.errors import BurnishError, ConflictError, NotFoundError, nearest
+from burnish.errors import BackendError, BurnishError, CapacityError, ConflictError, NotFoundError, nearest
 from burnish.graph.signature import Array, Signature
 from burnish.logs import get_logger
-from burnish.serve.batcher import NO_BATCH, Batcher, BatchLimits, Pending
+from burnish.serve.batcher import NO_BATCH, Batcher, BatchLimits, Done, Pending
 from burnish.serve.config import ServeConfig
 from burnish.serve.instance import Instance
 from burnish.serve.metrics import Metrics
@@ -47,6 +46,7 @@ class Version:
             max_batch_size=config.max_batch_size,
             max_queue_delay_us=config.max_queue_delay_us,
             queue_size=config.queue_size,
+            mirror_queue=config.mirror_queue,
         )
         self.batcher = Batcher(limits, self._instances, self.metrics)
         self.facts: Facts
@@ -57,58 +57,78 @@ class Version:
         try:
             for instance in starting:
                 await instance.start(self._config.load_timeout_s)
+                self._instances.append(instance)
+            if len(self._instances) < len(starting):
+                raise BackendError(f"{self._settings.path}: a worker died while others were being loaded")
         except BaseException:
             self._closed = True
             for instance in starting:
                 instance.stop()
             raise
         first = starting[0]
-        self.facts = Facts(self._settings.path, first.digest, first.backend, first.device, first.signature)
-        self._batchable = first.signature.batch_symbol is not None
-        self._instances += starting
+        signature = first.signature
+        self.facts = Facts(self._settings.path, first.digest, first.backend, first.device, signature)
+        symbol = signature.batch_symbol
+        elsewhere = {dim for spec in (*signature.inputs, *signature.outputs) for dim in spec.shape[1:]}
+        self._batchable = symbol is not None and symbol not in elsewhere
         self._started = True
 
     @property
     def ready(self) -> bool:
         """Whether a worker can take requests."""
-        return not self._closed and bool(self._instances)
+        return self._started and not self._closed and bool(self._instances)
 
     @property
     def workers(self) -> list[int]:
         """Process ids of the workers."""
         return [instance.pid for instance in self._instances]
 
-    def submit(self, inputs: Mapping[str, Array], done: Any, *, timeout_s: float) -> Pending:
+    def submit(
+        self, inputs: Mapping[str, Array], done: Done, *, timeout_s: float, mirrored: bool = False
+    ) -> Pending:
         """Check a request's inputs and queue it.
 
         Args:
             inputs: Arrays by name.
             done: Called once with the outputs or the error.
             timeout_s: Until when the answer must be there.
+            mirrored: Whether nobody waits for the answer.
 
         Raises:
             ShapeError: The inputs do not fit the signature.
             QueueFullError: Too many requests wait.
+            NotFoundError: The version is being unloaded.
         """
+        if self._closed:
+            raise NotFoundError(f"{self.name} version {self.version} is being unloaded")
         self.facts.signature.check(inputs)
         rows, key = 1, NO_BATCH
         if self._batchable:
             rows = len(next(iter(inputs.values())))
             key = tuple(inputs[name].shape[1:] for name in self.facts.signature.input_names)
         limit = min(timeout_s, self._config.request_timeout_s)
-        pending = Pending(inputs, done, time.monotonic() + limit, rows, key)
-        if self._closed:
-            raise NotFoundError(f"{self.name} version {self.version} is being unloaded")
+        pending = Pending(inputs, done, time.monotonic() + limit, rows, key, mirrored)
         self.batcher.submit(pending)  # without a worker it waits for the one that is being started
         self.metrics.waiting.set(len(self.batcher))
         return pending
 
+    async def retire(self, patience_s: float) -> None:
+        """Answer what waits and runs, but not for ever, and then close."""
+        give_up = time.monotonic() + patience_s
+        try:
+            while self.batcher.busy and time.monotonic() < give_up:
+                await asyncio.sleep(0.005)
+        finally:
+            self.close()
+
     def close(self) -> None:
-        """End the workers; what waits is answered with an error."""
+        """End the workers; what waits or runs is answered with an error."""
         self._closed = True
         for task in self._tasks:
             task.cancel()
-        self.batcher.fail_all(ConflictError(f"{self.name} version {self.version} is being unloaded"))
+        self.batcher.fail_all(
+            CapacityError(f"{self.name} version {self.version} is being unloaded", hint="send it again")
+        )
         for instance in self._instances:
             instance.stop()
         self._instances.clear()
@@ -126,8 +146,9 @@ class Version:
         return Instance(self._settings, self._on_death)
 
     def _on_death(self, dead: Instance) -> None:
-        if dead in self._instances:
-            self._instances.remove(dead)
+        if dead not in self._instances:
+            return  # it died while it was starting: whoever started it sees that
+        self._instances.remove(dead)
         if self._started and not self._closed:
             self.metrics.restarts.inc()
             task = asyncio.get_running_loop().create_task(self._restore())
@@ -194,16 +215,24 @@ class Models:
         log.info("loaded", model=name, version=version, backend=loaded.facts.backend)
         return loaded
 
-    def unload(self, name: str, version: str) -> None:
-        """Unload a version and give back its memory.
+    async def unload(self, name: str, version: str) -> None:
+        """Unload a version and give back its memory, once what it has taken is answered.
+
+        No request reaches it from the moment of this call.
 
         Raises:
             NotFoundError: It is not loaded.
         """
-        self.get(name, version).close()
+        gone = self._remove(name, version)
+        await gone.retire(self._config.drain_s)
+
+    def _remove(self, name: str, version: str) -> Version:
+        gone = self.get(name, version)
         del self._models[name][version]
         if not self._models[name]:
             del self._models[name], self._observations[name]
+        log.info("unloading", model=name, version=version)
+        return gone
 
     def get(self, name: str, version: str) -> Version:
         """Return a loaded version.
@@ -226,6 +255,10 @@ class Models:
             raise NotFoundError(f"no model {name!r} is loaded", hint=nearest(name, self._models))
         return self._models[name]
 
+    def has_several(self, name: str) -> bool:
+        """Whether versions of a model can be compared, so that it is worth observing them."""
+        return len(self._models.get(name, ())) > 1
+
     def names(self) -> list[str]:
         """Return the names of the loaded models."""
         return list(self._models)
@@ -244,12 +277,6 @@ class Models:
         """Whether every loaded version can take requests."""
         return all(version.ready for versions in self._models.values() for version in versions.values())
 
-    @property
-    def busy(self) -> bool:
-        """Whether any request waits or runs."""
-        batchers = (version.batcher for versions in self._models.values() for version in versions.values())
-        return any(batcher.running or len(batcher) for batcher in batchers)
-
     async def watch(self) -> None:
         """Replace workers that hang, for as long as the server lives."""
         limit = self._config.request_timeout_s
@@ -260,7 +287,7 @@ class Models:
                     version.replace_hung(limit)
 
     def close(self) -> None:
-        """Unload everything."""
+        """Unload everything at once."""
         for name, versions in list(self._models.items()):
             for version in list(versions):
-                self.unload(name, version)
+                self._remove(name, version).close()

@@ -1,10 +1,12 @@
 """A worker: one engine in a process of its own, fed through shared memory.
 
 Started by the server as ``python -m burnish.serve.worker SOCKET SLAB SETTINGS``. It loads, warms up, checks
-itself against the golden samples and says so; then it runs one batch after another until the socket closes,
-which happens too when the server dies.
+itself against the golden samples and says so; then it runs one batch after another until the socket closes.
+When the server dies the kernel kills it, whatever it is doing.
 """
 
+import ctypes
+import gc
 import os
 import signal
 import socket
@@ -15,11 +17,16 @@ from typing import Any
 import msgspec
 
 from burnish import logs
-from burnish.errors import BurnishError
+from burnish.errors import BackendError, BurnishError
+from burnish.logs import get_logger
 from burnish.serve import source
 from burnish.serve.slab import Slab, read, write
 
-MAX_MESSAGE = 1 << 20
+log = get_logger(__name__)
+
+MAX_MESSAGE = 1 << 17
+_MAX_TEXT = 4096
+_PR_SET_PDEATHSIG = 1
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -34,17 +41,17 @@ class Settings(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Run a worker."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a closed socket is not seen by a hung engine
     connection = socket.socket(fileno=int(sys.argv[1]))
     slab = Slab(int(sys.argv[2]))
     settings = msgspec.json.decode(sys.argv[3], type=Settings)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the whole group; the server decides
     logs.configure(level=settings.log_level)
     try:
         loaded = source.load(Path(settings.path), threads=settings.threads, lock_policy=settings.lock_policy)
         source.check_golden(loaded)
         source.warm_up(loaded, iter(buckets(settings.max_batch_size)))
-    except BurnishError as error:
-        _send(connection, {"failed": {"code": error.code, "error": error.message, "hint": error.hint}})
+    except Exception as error:
+        _send(connection, {"failed": _described(error, f"{settings.path}: cannot be loaded")})
         return
     session = loaded.session
     ready = {
@@ -53,6 +60,8 @@ def main() -> None:
         "backend": session.backend,
         "device": session.device,
     }
+    gc.collect()
+    gc.freeze()  # the collector need not look at what stays for good
     _send(connection, {"ready": ready})
     while message := connection.recv(MAX_MESSAGE):
         _send(connection, _run(session, slab, msgspec.json.decode(message)))
@@ -66,11 +75,18 @@ def buckets(max_batch_size: int) -> list[int]:
 
 def _run(session: Any, slab: Slab, message: dict[str, Any]) -> dict[str, Any]:
     try:
-        outputs = session.run(read(slab, message["layout"], message["strings"]))
-    except BurnishError as error:
-        return {"error": {"code": error.code, "error": error.message, "hint": error.hint}}
-    layout, strings = write(slab, outputs, start=message["end"])
-    return {"layout": layout, "strings": strings}
+        outputs = session.run(read(slab, message["layout"]))
+        return {"layout": write(slab, outputs, start=message["end"])}
+    except Exception as error:  # whatever an engine raises costs this batch, not the worker
+        return {"error": _described(error, "the engine failed")}
+
+
+def _described(error: Exception, what: str) -> dict[str, str]:
+    """Put an error into a message, short enough for one."""
+    if not isinstance(error, BurnishError):
+        log.exception(what)
+        error = BackendError(f"{what}: {type(error).__name__}: {error}")
+    return {"code": error.code, "error": error.message[:_MAX_TEXT], "hint": error.hint[:_MAX_TEXT]}
 
 
 def _send(connection: socket.socket, message: dict[str, Any]) -> None:

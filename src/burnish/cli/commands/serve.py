@@ -11,7 +11,7 @@ from burnish.cli.render import JsonOption, emit_json, out
 from burnish.config import load_config
 from burnish.registry import Registry
 from burnish.serve.config import ServeConfig
-from burnish.server import Addresses, resolve_source, write_ready_file
+from burnish.server import Addresses, resolve_sources, write_ready_file
 from burnish.server import serve as run_server
 
 app = typer.Typer()
@@ -63,7 +63,7 @@ def serve(
         ServeConfig, file=config, section="serve", env_prefix="BURNISH_SERVE_", flags=flags
     )
     store = Registry(registry)
-    sources = [resolve_source(model, store) for model in models]
+    sources = resolve_sources(models, store)
 
     def on_ready(addresses: Addresses) -> None:
         if ready_file is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from burnish.errors import CompileError, DeviceError, UnsupportedDeviceError, UnsupportedOpError
+from burnish.errors import CompileError, DeviceError, InputError, UnsupportedDeviceError, UnsupportedOpError
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import DTYPES, Array
 from burnish.runtime.backend import BackendSpec, DeviceStatus, SessionOptions
@@ -94,6 +94,8 @@ class OnnxRuntimeSession:
                 return self._run_values(inputs)
             return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
         except Exception as error:
+            if type(error).__name__ == "InvalidArgument":  # such as an index that a table does not have
+                raise InputError(f"onnxruntime refused the inputs' values: {_first_line(error)}") from error
             raise DeviceError(f"onnxruntime failed while running: {_first_line(error)}") from error
 
     def close(self) -> None:
