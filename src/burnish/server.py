@@ -286,6 +286,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         listener.setblocking(False)
         try:
             listener.bind((host, port))
+            listener.listen(1024)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise ConflictError(
@@ -293,7 +294,6 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
                     hint="choose another with --port or --admin-port; 0 takes a free one",
                 ) from error
             raise InputError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        listener.listen(1024)
         yield listener
 
 

@@ -1,10 +1,12 @@
 """The Open Inference Protocol over HTTP, spoken by the unmodified tritonclient and by clients that err."""
 
+import contextlib
 import gzip
 import json
 import socket
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -151,6 +153,16 @@ MALFORMED = {
     "out of the range of FP32": (body(data=[1, 2, 3, 1e39]), {}, "FP32"),
     "timeout is no number": (with_inputs(GOOD, parameters={"timeout": "soon"}), {}, "timeout"),
     "negative timeout": (with_inputs(GOOD, parameters={"timeout": -1}), {}, "timeout"),
+    "timeout without end": (with_inputs(GOOD, parameters={"timeout": 10**400}), {}, "timeout"),
+    "timeout of years": (with_inputs(GOOD, parameters={"timeout": 10**300}), {}, "timeout"),
+    "id without end": (with_inputs(GOOD, id="i" * 5000), {}, "id"),
+    "a batch of none, twice": (body(shape=[0, 0, 4], data=[]), {}, "'x'"),
+    "parameters is a list": (body(parameters=[]), {}, "parameters"),
+    "outputs is a word": (with_inputs(GOOD, outputs="y"), {}, "outputs"),
+    "lone surrogate in the id": (b'{"id": "\\ud800", "inputs": []}', {}, "body"),
+    "half a header length": (body(), {"inference-header-content-length": "10"}, "body"),
+    "negative header length": (body(), {"inference-header-content-length": "-5"}, "inference-header"),
+    "digit of another script": (body(), {"inference-header-content-length": b"\xb2"}, "inference-header"),
     "id is a number": (with_inputs(GOOD, id=7), {}, "id"),
     "not UTF-8": (b'{"inputs": "\xff"}', {}, "body"),
 }  # fmt: skip
@@ -209,6 +221,64 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(server):
 def test_a_head_that_is_too_large_is_refused(server):
     huge = b"GET /v2 HTTP/1.1\r\nhost: x\r\nx-big: " + b"a" * 70_000 + b"\r\n\r\n"
     assert raw(server, huge).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_header_or_a_trailer_that_never_ends_is_refused_while_it_comes(server):
+    host, port = server.address.split(":")
+    get = b"GET /v2 HTTP/1.1\r\nhost: x\r\nx-big: "
+    post = b"POST /v2/models/scale/infer HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-big: "
+    for head in (get, post):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(head)
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                while sent < 8 << 20:
+                    connection.sendall(b"a" * 65536)
+                    sent += 65536
+            assert sent < 8 << 20
+
+
+def test_a_head_request_gets_the_head_of_the_answer_alone(server):
+    head = b"HEAD /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    wrong = b"HEAD /v2/models/scael HTTP/1.1\r\nhost: x\r\n\r\n"
+    last = b"GET /v2/health/live HTTP/1.1\r\nconnection: close\r\n\r\n"
+    parts = raw(server, head + wrong + last).split(b"\r\n\r\n")
+    assert [part.split(b" ")[1] for part in parts[:3]] == [b"200", b"404", b"200"]
+    assert parts[3] == b'{"live":true}'
+    assert httpx.head(f"{server.http}/v2/models/scale/infer").status_code == 400
+
+
+def test_an_interim_answer_is_not_taken_for_that_of_an_earlier_request(server):
+    content = body().encode()
+    post = b"POST /v2/models/scale/infer HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n%s\r\n%s"
+    first = post % (len(content), b"", content)
+    second = post % (len(content), b"expect: 100-continue\r\nconnection: close\r\n", content)
+    answer = raw(server, first + second)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b'"outputs"') == 2
+    alone = raw(server, second)
+    assert alone.startswith(b"HTTP/1.1 100 ")
+    assert alone.count(b'"outputs"') == 1
+
+
+def test_pipelined_requests_of_many_sizes_and_clients_each_get_their_own_rows(server):
+    def ask(first):
+        bodies, wanted = [], []
+        for number in range(first, first + 40):
+            rows = 1 + 7 * (number % 3)
+            bodies.append(body(shape=[rows, 4], data=[number] * 4 * rows).encode())
+            wanted.append([2 * number] * 4 * rows)
+        requests = b"".join(
+            b"POST /v2/models/scale/infer HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(b), b)
+            for b in bodies
+        )
+        answer = raw(server, requests + b"GET /v2 HTTP/1.1\r\nconnection: close\r\n\r\n")
+        parts = answer.split(b"\r\n\r\n")[1:-1]
+        found = [json.loads(part.split(b"HTTP/1.1")[0])["outputs"][0]["data"] for part in parts]
+        return found == wanted
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(0, 24_000, 1000)))
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server):
@@ -304,8 +374,61 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(server):
     assert httpx.post(f"{server.http}/v2/models/scale/infer", content=body()).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("", "body"),
+        ("[]", "feedback"),
+        ('{"model": "scale", "id": "a"}', "label"),
+        ('{"model": "scale", "id": "a", "label": null}', "label"),
+        ('{"model": "scale", "id": 7, "label": 1}', "id"),
+        ('{"id": "a", "label": 1}', "model"),
+        ('{"model": "scael", "id": "a", "label": 1}', "scael"),
+        (json.dumps({"model": "scale", "id": "a", "label": "l" * 70_000}), "feedback"),
+    ],
+    ids=["empty", "list", "no label", "null label", "number as id", "no model", "unknown model", "huge"],
+)
+def test_feedback_that_cannot_be_kept_is_the_clients_fault(server, content, named):
+    answer = httpx.post(f"{server.http}/v2/feedback", content=content)
+    assert 400 <= answer.status_code < 500
+    assert named in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "named"),
+    [
+        ("GET", "/admin/models/scael/traffic", "", "scael"),
+        ("PUT", "/admin/models/scale/traffic", "{", "body"),
+        ("PUT", "/admin/models/scale/traffic", "[]", "object"),
+        ("PUT", "/admin/models/scale/traffic", "{}", "primary"),
+        ("PUT", "/admin/models/scale/traffic", '{"primary": "9"}', "9"),
+        ("PUT", "/admin/models/scale/traffic", '{"primary": 1}', "primary"),
+        ("PUT", "/admin/models/scale/traffic", '{"primary": "1", "wieght": 1}', "wieght"),
+        ("PUT", "/admin/models/scale/traffic", '{"primary": "1", "canary": "2", "weight": 2}', "weight"),
+        ("GET", "/admin/models/scale/observations?after=-1", "", "after"),
+        ("GET", "/admin/models/scale/observations?limit=many", "", "limit"),
+        ("GET", "/admin/models/scael/observations", "", "scael"),
+        ("GET", "/admin/models/scael/stats", "", "scael"),
+        ("DELETE", "/admin/models/scale/versions/9", "", "9"),
+        ("DELETE", "/admin/models/scale/versions/1", "", "traffic"),
+        ("POST", "/admin/models/scale/versions/9/load", "{}", "source"),
+        ("POST", "/admin/models/scale/versions/9/load", '{"source": 3}', "source"),
+        ("POST", "/admin/models/scale/versions/9/load", '{"source": "/no/such.burnish"}', "/no/such.burnish"),
+        ("POST", "/admin/models/scale/versions/1/load", '{"source": "/no/such.burnish"}', "/no/such.burnish"),
+    ],
+)
+def test_an_operators_slip_is_told_and_changes_nothing(server, method, path, content, named):
+    before = httpx.get(f"{server.admin}/admin/models/scale/traffic").json()
+    answer = httpx.request(method, server.admin + path, content=content)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert named in answer.json()["error"]
+    assert httpx.get(f"{server.admin}/admin/models/scale/traffic").json() == before
+    assert httpx.post(f"{server.http}/v2/models/scale/infer", content=body()).status_code == 200
+
+
 def test_metrics_count_what_was_answered(server):
     httpx.post(f"{server.http}/v2/models/scale/infer", content=body())
     text = httpx.get(f"{server.admin}/metrics").text
     assert 'burnish_requests_total{model="scale",outcome="ok",role="served",version="1"}' in text
     assert "burnish_batch_rows_bucket" in text
+    assert 'burnish_queue_length{model="scale",version="1"} 0.0' in text

@@ -14,22 +14,26 @@ MAX = 8
 
 
 class Runner:
-    """A worker that adds one and finishes when it is told to."""
+    """A worker that adds one and finishes when it is told to; each batch lies in the same memory."""
 
     def __init__(self):
         self.idle = True
         self.batches = []
         self._done = None
+        self._memory = np.zeros((1000, 2), np.float32)
 
     def run(self, parts, done):
         assert self.idle
         self.idle = False
         self.batches.append([len(part["x"]) for part in parts])
-        self._rows, self._done = np.concatenate([part["x"] for part in parts]), done
+        rows = np.concatenate([part["x"] for part in parts])
+        self._memory[...] = -1  # nothing of an earlier batch can be relied on
+        self._rows, self._done = self._memory[: len(rows)], done
+        self._rows[...] = rows + 1
 
     def finish(self, *, fail=False, die=False):
         self.idle = not die
-        self._done(BackendError("failed") if fail or die else {"y": self._rows + 1})
+        self._done(BackendError("failed") if fail or die else {"y": self._rows})
 
 
 class Silent:
@@ -213,6 +217,38 @@ def test_mirrored_requests_run_when_nobody_waits_and_have_their_own_limit():
         runner.finish()
         assert runner.batches == [[1], [2], [1, 1]]
         assert refused == [3]
+
+    asyncio.run(scenario())
+
+
+@given(st.lists(st.integers(0, MAX), min_size=2, max_size=12), st.data())
+@settings(deadline=None, max_examples=60)
+def test_whoever_asks_again_while_being_answered_changes_no_other_answer(sizes, data):
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+
+        def asking(number, rows):
+            first = pending(number, rows, results)
+            keep = first.done
+
+            def done(result):
+                keep(result)
+                batcher.submit(pending(number + 1000, rows, results))
+
+            first.done = done
+            return first
+
+        for number, rows in enumerate(sizes):
+            again = data.draw(st.booleans())
+            batcher.submit(asking(number, rows) if again else pending(number, rows, results))
+        while not runner.idle:
+            runner.finish()
+        assert set(range(len(sizes))) <= set(results)
+        for number, answers in results.items():
+            (outputs,) = answers
+            np.testing.assert_array_equal(outputs["y"], np.full((sizes[number % 1000], 2), number + 1))
 
     asyncio.run(scenario())
 

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from burnish.client.transport import Transport
-
-Json = dict[str, Any]
+from burnish.client.transport import Json, Transport
 
 
 class AdminClient(Transport):
@@ -19,7 +17,7 @@ class AdminClient(Transport):
 
     def models(self) -> Json:
         """Return models with their versions, states and weights."""
-        return self._json("GET", "/admin/models")
+        return self.ask("GET", "/admin/models")
 
     def load(self, model: str, version: str, source: str) -> Json:
         """Load a version beside those that serve; it is ready, warm and checked when this returns.
@@ -29,8 +27,8 @@ class AdminClient(Transport):
             version: Name that the version gets on the server.
             source: A bundle's path or a registry reference, as the server understands it.
         """
-        return self._json(
-            "POST", f"{_model(model)}/versions/{quote(version, safe='')}/load", {"source": source}
+        return self.ask(
+            "POST", f"{_model(model)}/versions/{quote(version, safe='')}/load", json={"source": source}
         )
 
     def unload(self, model: str, version: str) -> None:
@@ -39,23 +37,20 @@ class AdminClient(Transport):
 
     def traffic(self, model: str) -> Json:
         """Return the traffic policy in force."""
-        return self._json("GET", f"{_model(model)}/traffic")
+        return self.ask("GET", f"{_model(model)}/traffic")
 
     def set_traffic(self, model: str, policy: Mapping[str, Any]) -> Json:
         """Put a traffic policy in force and return it; when this returns, every new request follows it."""
-        return self._json("PUT", f"{_model(model)}/traffic", policy)
+        return self.ask("PUT", f"{_model(model)}/traffic", json=dict(policy))
 
     def observations(self, model: str, *, after: int = 0, limit: int = 1000) -> Json:
         """Return the observations that follow one, the oldest first."""
         params = {"after": after, "limit": limit}
-        return dict(self.request("GET", f"{_model(model)}/observations", params=params).json())
+        return self.ask("GET", f"{_model(model)}/observations", params=params)
 
     def stats(self, model: str) -> Json:
         """Return counts, errors and latencies of each version since its load."""
-        return self._json("GET", f"{_model(model)}/stats")
-
-    def _json(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Json:
-        return dict(self.request(method, path, json=None if body is None else dict(body)).json())
+        return self.ask("GET", f"{_model(model)}/stats")
 
 
 def _model(name: str) -> str:

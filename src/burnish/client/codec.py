@@ -96,7 +96,7 @@ def decode_response(body: bytes, header_length: int | None) -> Prediction:
             version=head.get("model_version", ""),
             outputs=outputs,
         )
-    except (KeyError, TypeError, ValueError, struct.error) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, struct.error) as error:
         raise InternalError(
             f"the server's answer is not Open Inference Protocol: {error!r}", hint="is this the right port?"
         ) from error

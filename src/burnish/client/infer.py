@@ -5,12 +5,10 @@ from typing import Any
 from urllib.parse import quote
 
 from burnish.client.codec import Prediction, decode_response, encode_request
-from burnish.client.transport import Transport
+from burnish.client.transport import Json, Transport
 from burnish.errors import CapacityError
 from burnish.graph.signature import Array
 from burnish.protocol.oip import HEADER_LENGTH
-
-Json = dict[str, Any]
 
 USER_HEADER = "x-burnish-user"
 
@@ -33,7 +31,7 @@ class Client(Transport):
 
     def server_metadata(self) -> Json:
         """Return name, version and extensions of the server."""
-        return dict(self.request("GET", "/v2").json())
+        return self.ask("GET", "/v2")
 
     def metadata(self, model: str, *, version: str = "") -> Json:
         """Return versions, inputs and outputs of a model.
@@ -41,7 +39,7 @@ class Client(Transport):
         Raises:
             NotFoundError: The server has no such model or version.
         """
-        return dict(self.request("GET", _path(model, version)).json())
+        return self.ask("GET", _path(model, version))
 
     def infer(
         self,
@@ -74,8 +72,8 @@ class Client(Transport):
         if user:
             headers[USER_HEADER] = user
         answer = self.request("POST", f"{_path(model, version)}/infer", content=body, headers=headers)
-        length = answer.headers.get(HEADER_LENGTH)
-        return decode_response(answer.content, int(length) if length else None)
+        length = answer.headers.get(HEADER_LENGTH, "")
+        return decode_response(answer.content, int(length) if length.isdecimal() else None)
 
     def feedback(self, model: str, prediction_id: str, label: Any) -> str:
         """Tell which answer would have been right.
@@ -89,11 +87,11 @@ class Client(Transport):
             ``joined``, ``waiting`` for a prediction that is not known yet, or ``duplicate``.
         """
         message = {"model": model, "id": prediction_id, "label": label}
-        return str(self.request("POST", "/v2/feedback", json=message).json()["status"])
+        return str(self.ask("POST", "/v2/feedback", json=message).get("status", ""))
 
     def _is(self, path: str) -> bool:
         try:
-            body = self.request("GET", path).json()
+            body = self.ask("GET", path)
         except CapacityError:
             return False
         return bool(body.get("ready", body.get("live")))

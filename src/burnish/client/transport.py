@@ -16,6 +16,8 @@ from burnish.errors import (
     MissingExtraError,
 )
 
+Json = dict[str, Any]
+
 
 class Transport:
     """A pool of connections to one server.
@@ -63,6 +65,23 @@ class Transport:
         if response.is_error:
             raise error_of(response)
         return response
+
+    def ask(
+        self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None
+    ) -> Json:
+        """Send a request whose answer is a JSON object, and return that.
+
+        Raises:
+            InternalError: The answer is something else.
+            BurnishError: As `request` raises.
+        """
+        response = self.request(method, path, json=json, params=params)
+        try:
+            return dict(response.json())
+        except (TypeError, ValueError) as error:
+            raise InternalError(
+                f"{self.url}{path}: the answer is no JSON object", hint="is this the right port?"
+            ) from error
 
     def close(self) -> None:
         """Close the connections. Closing twice is fine."""

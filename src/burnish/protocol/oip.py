@@ -37,6 +37,8 @@ _NAMES: dict[DType, str] = {
 _DTYPES: dict[str, DType] = {name: dtype for dtype, name in _NAMES.items()}
 _MAX_RANK = 32
 _MAX_ELEMENTS = 1 << 31
+_MAX_TIMEOUT_US = (1 << 63) - 1
+_MAX_ID = 1024
 
 
 class _Input(msgspec.Struct, frozen=True):
@@ -94,6 +96,8 @@ def parse_request(body: bytes, header_length: int | None = None) -> InferRequest
         parsed = _decoder.decode(body if header_length is None else body[:header_length])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"request body: {error}", hint="see the Open Inference Protocol v2") from error
+    if len(parsed.id) > _MAX_ID:  # it is kept until its label has come
+        raise InputError(f"id has {len(parsed.id)} characters, over {_MAX_ID}")
     view = memoryview(body)[header_length:] if header_length is not None else memoryview(b"")
     inputs: dict[str, Array] = {}
     offset = 0
@@ -203,8 +207,8 @@ def _flag(parameters: Mapping[str, Any], key: str, where: str, *, default: bool 
 
 def _timeout_us(parameters: Mapping[str, Any]) -> int:
     value = parameters.get("timeout", 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InputError(f"parameters: timeout must be a number of microseconds, got {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_TIMEOUT_US:
+        raise InputError(f"parameters: timeout must be a number of microseconds, got {str(value)[:40]}")
     return value
 
 
@@ -259,6 +263,11 @@ def _from_json(tensor: _Input) -> Array:
 
 def _numbers(data: list[Any], dtype: DType, where: str) -> Array:
     array = np.array(data)
+    if (
+        dtype == "uint64" and array.dtype.kind == "f"
+    ):  # numpy takes small and huge integers together for floats
+        exact = np.array(data, dtype=object)
+        array = exact.astype(np.uint64) if all(type(item) is int for item in exact.flat) else array
     if not array.size:
         return array.astype(numpy_dtype(dtype))
     wanted = {"bool": "b", "float32": "fiu", "float64": "fiu"}.get(dtype, "iu")

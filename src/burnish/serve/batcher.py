@@ -247,8 +247,12 @@ def _answer(batch: list[Pending], result: Outputs | BurnishError) -> None:
     if batch[0].key == NO_BATCH:
         batch[0].finish({name: array.copy() for name, array in result.items()})
         return
+    answers: list[tuple[Pending, Outputs]] = []
     start = 0
     for pending in batch:
         if not pending.finished:
-            pending.finish(slice_rows(result, start, pending.rows))
+            answers.append((pending, slice_rows(result, start, pending.rows)))
         start += pending.rows
+    # whoever gets an answer may ask again at once, and the worker then writes over the memory of this batch
+    for pending, outputs in answers:
+        pending.finish(outputs)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from burnish.bundle.runtime_lock import Policy
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeConfig:
@@ -39,7 +41,7 @@ class ServeConfig:
     """Mirrored requests that may wait for one shadow; more are dropped and counted."""
     observations: int = 20_000
     """Observations kept for each model that is being rolled out."""
-    lock_policy: str = "warn"
+    lock_policy: Policy = "warn"
     """What to do when a bundle's runtime lock differs from this machine: strict, warn or ignore."""
     repository_control: bool = True
     """Whether clients may load and unload models through the protocol's repository calls."""
@@ -52,7 +54,7 @@ class ServeConfig:
             if not 0 <= getattr(self, name) <= 65_535:
                 raise ValueError(f"{name} must be a port from 0 to 65535, got {getattr(self, name)}")
         for name in ("request_timeout_s", "load_timeout_s", "idle_timeout_s"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:  # so that NaN is refused too
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("max_queue_delay_us", "threads", "drain_s", "mirror_queue"):
             if getattr(self, name) < 0:

@@ -189,6 +189,6 @@ def label_of(body: Any) -> tuple[str, Any]:
     Raises:
         InputError: It is not ``{"id": ..., "label": ...}``.
     """
-    if not isinstance(body, dict) or not isinstance(body.get("id"), str) or "label" not in body:
+    if not isinstance(body, dict) or not isinstance(body.get("id"), str) or body.get("label") is None:
         raise InputError('feedback must be {"model": ..., "id": ..., "label": ...}')
     return body["id"], body["label"]

@@ -19,6 +19,7 @@ from burnish.serve.routes import Answer, Request, Routes
 log = get_logger(__name__)
 
 _MAX_PIPELINED = 64
+_END_OF_HEAD = b"\r\n\r\n"
 _ZERO = re.compile(r"q=0(\.0*)?")
 _REASONS = {
     200: "OK", 204: "No Content", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
@@ -44,6 +45,8 @@ class HttpProtocol(asyncio.Protocol):
         """The last answer of a connection on which nothing more can be read."""
         self._timer: asyncio.TimerHandle | None = None
         self._since = self._loop.time()
+        self._unseen = 0
+        """Bytes that came since the parser last told of anything: it gathers a header without any limit."""
         self._pumping = self._paused = self._choked = self._closing = self._reading = False
         self._begin()
 
@@ -70,13 +73,16 @@ class HttpProtocol(asyncio.Protocol):
         """Parse what has come."""
         if self._refusal is not None:
             return
+        self._unseen += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # the request is answered as if it had not asked for it
             self._refusal = b""
         except httptools.HttpParserError as error:
             self._refuse(InputError(f"malformed HTTP request: {error}"), 400)
-        if len(self._waiting) > _MAX_PIPELINED and not self._paused:
+        if self._unseen > self._config.max_header_bytes:
+            self._refuse_head()
+        if self._waiting and not self._paused and self._holds_enough():
             self._paused = True
             self._transport.pause_reading()
         self._pump()
@@ -114,11 +120,16 @@ class HttpProtocol(asyncio.Protocol):
         length = self._headers.get("content-length", "")
         if length.isdigit() and int(length) > self._config.max_body_bytes:
             self._refuse(_too_large(self._config), 413)
-        elif self._headers.get("expect", "").lower() == "100-continue" and self._current is None:
+        elif (
+            self._headers.get("expect", "").lower() == "100-continue"
+            and self._current is None
+            and not self._waiting  # else it would be taken for the answer to an earlier request
+        ):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
+        self._unseen = 0
         if self._refusal is not None:
             return
         self._body.append(body)
@@ -128,6 +139,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """A request is whole: it is answered when those before it are."""
+        self._unseen = 0
         if self._refusal is not None:
             return
         self._reading = False
@@ -156,11 +168,19 @@ class HttpProtocol(asyncio.Protocol):
         self._size = self._head = 0
 
     def _limit_head(self, size: int) -> None:
+        self._unseen = 0
         self._head += size
         if self._head > self._config.max_header_bytes:
-            self._refuse(
-                InputError(f"the request head is larger than {self._config.max_header_bytes} bytes"), 431
-            )
+            self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        limit = self._config.max_header_bytes
+        self._refuse(InputError(f"the request head is larger than {limit} bytes"), 431)
+
+    def _holds_enough(self) -> bool:
+        """Whether the client is to wait before it sends more."""
+        size = sum(len(request.body) for request in self._waiting)
+        return len(self._waiting) > _MAX_PIPELINED or size > self._config.max_body_bytes
 
     def _pump(self) -> None:
         """Answer what waits, one request after another, until one takes time.
@@ -207,7 +227,10 @@ class HttpProtocol(asyncio.Protocol):
         self._current = request.cancel = None  # a cycle of references is work for the collector
         self._closing = self._closing or not request.keep_alive
         self._touch()
-        self._transport.write(_response(answer, request.headers, keep_alive=not self._closing))
+        data = _response(answer, request.headers, keep_alive=not self._closing)
+        if request.method == "HEAD":  # the body that is announced must not follow
+            data = data[: data.index(_END_OF_HEAD) + len(_END_OF_HEAD)]
+        self._transport.write(data)
         self._pump()
 
     def _refuse(self, error: BurnishError, status: int) -> None:

@@ -107,7 +107,7 @@ class Instance:
         self.device: str = facts["device"]
 
     def run(self, parts: list[Mapping[str, Array]], done: OnDone) -> None:
-        """Run the requests of one batch; ``done`` gets arrays over the slab, valid until it returns.
+        """Run the requests of one batch; ``done`` gets arrays over the slab, valid until the next batch.
 
         Args:
             parts: Inputs of each request; along the first axis they become one batch.
@@ -133,7 +133,7 @@ class Instance:
         self._begun = time.monotonic()
         try:
             self._socket.send(msgspec.json.encode({"layout": layout, "end": end}))
-        except BrokenPipeError:
+        except ConnectionError:
             self._die()
 
     def busy_for_s(self) -> float:

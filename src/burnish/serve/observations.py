@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.graph.signature import Array
+from burnish.graph.signature import Array, dtype_of
 
 _MAX_ANSWER = 64
 
@@ -120,15 +120,19 @@ def summarize(outputs: Mapping[str, Array]) -> tuple[Any, bool]:
     Scores over classes become the index of the largest, one a row; other outputs come as they are while they
     are small. One row gives a bare value.
     """
-    finite = all(np.isfinite(a).all() for a in outputs.values() if a.dtype.kind == "f")
+    finite = all(np.isfinite(a).all() for a in outputs.values() if _is_float(a))
     first = next(iter(outputs.values()))
-    if first.ndim == 2 and first.shape[1] > 1 and first.dtype.kind == "f":
+    if first.ndim == 2 and first.shape[1] > 1 and _is_float(first):
         answer: Any = first.argmax(axis=1).tolist()
     elif first.dtype.kind in "OSU" or first.size > _MAX_ANSWER:
         answer = [str(item) for item in first.flat[:_MAX_ANSWER]]
     else:
         answer = first.reshape(-1).tolist()
     return (answer[0] if isinstance(answer, list) and len(answer) == 1 else answer), bool(finite)
+
+
+def _is_float(array: Array) -> bool:
+    return dtype_of(array) in ("float16", "bfloat16", "float32", "float64")
 
 
 def _row(item: Observation) -> dict[str, Any]:

@@ -8,15 +8,19 @@ from urllib.parse import unquote
 
 import orjson
 
-from burnish.errors import BurnishError, InputError, NotFoundError
+from burnish.errors import BurnishError, InputError, InternalError, NotFoundError
+from burnish.logs import get_logger
 from burnish.protocol.oip import HEADER_LENGTH, describe
 from burnish.serve.config import ServeConfig
 from burnish.serve.exchange import Encoded, Exchange, label_of
 from burnish.serve.versions import Models, Version
 
+log = get_logger(__name__)
+
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
 _MAX_DIGITS = 18
+_MAX_FEEDBACK = 64 << 10
 
 
 @dataclass(slots=True, eq=False)
@@ -171,6 +175,8 @@ class Routes:
         return list(self._models.versions(name).values())
 
     def _feedback(self, request: Request) -> Answer:
+        if len(request.body) > _MAX_FEEDBACK:  # it is kept until its prediction has come
+            raise InputError(f"feedback is larger than {_MAX_FEEDBACK} bytes")
         body = _parse(request)
         request_id, label = label_of(body)
         model = body.get("model")
@@ -215,12 +221,15 @@ async def _finish(work: Awaitable[None], reply: Reply) -> None:
         await work
     except BurnishError as error:
         reply(error)
+    except Exception as error:
+        log.exception("unexpected error in a repository call")
+        reply(InternalError(f"unexpected {type(error).__name__}", hint="please report it"))
     else:
         reply(Answer(200))
 
 
 def _only(request: Request, method: str) -> None:
-    if request.method != method:
+    if request.method != method and (request.method, method) != ("HEAD", "GET"):
         raise InputError(f"{request.method} is not allowed here", hint=f"use {method}")
 
 

@@ -49,6 +49,7 @@ class Version:
             mirror_queue=config.mirror_queue,
         )
         self.batcher = Batcher(limits, self._instances, self.metrics)
+        self.metrics.waiting.set_function(self.batcher.__len__)
         self.facts: Facts
 
     async def start(self) -> None:
@@ -109,7 +110,6 @@ class Version:
         limit = min(timeout_s, self._config.request_timeout_s)
         pending = Pending(inputs, done, time.monotonic() + limit, rows, key, mirrored)
         self.batcher.submit(pending)  # without a worker it waits for the one that is being started
-        self.metrics.waiting.set(len(self.batcher))
         return pending
 
     async def retire(self, patience_s: float) -> None:

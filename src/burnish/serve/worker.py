@@ -92,7 +92,7 @@ def _described(error: Exception, what: str) -> dict[str, str]:
 def _send(connection: socket.socket, message: dict[str, Any]) -> None:
     try:
         connection.send(msgspec.json.encode(message))
-    except BrokenPipeError:  # the server is gone, and so are we
+    except ConnectionError:  # the server is gone, and so are we
         os._exit(0)
 
 

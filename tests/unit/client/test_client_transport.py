@@ -1,10 +1,14 @@
 """A server's errors come back as the types that they had there."""
 
+import json
+
 import httpx
+import numpy as np
 import pytest
 
 from burnish import errors
-from burnish.client.admin import AdminClient
+from burnish.client import AdminClient, Client
+from burnish.client.codec import decode_response
 from burnish.client.transport import error_of
 
 
@@ -49,3 +53,21 @@ def test_an_unreachable_server_is_a_capacity_error_with_its_address():
 def test_an_address_must_be_http():
     with pytest.raises(errors.InputError, match="no HTTP address"):
         AdminClient("localhost:8001")
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b"[1, 2]", b'"yes"', b"\xff"])
+def test_an_answer_that_is_no_json_object_asks_for_the_right_port(content):
+    with Client("http://host") as client:
+        client._http = httpx.Client(
+            base_url=client.url, transport=httpx.MockTransport(lambda _: httpx.Response(200, content=content))
+        )
+        for ask in (client.server_metadata, lambda: client.infer("m", {"x": np.zeros(1)}), client.is_ready):
+            with pytest.raises(errors.InternalError, match=r"JSON|Inference Protocol") as caught:
+                ask()
+            assert caught.value.hint == "is this the right port?"
+
+
+@pytest.mark.parametrize("outputs", [None, [1], [{"name": "y"}], [{"parameters": None}], {"y": 1}])
+def test_an_answer_that_is_another_json_is_not_the_protocol(outputs):
+    with pytest.raises(errors.InternalError, match="Inference Protocol"):
+        decode_response(json.dumps({"model_name": "m", "outputs": outputs}).encode(), None)

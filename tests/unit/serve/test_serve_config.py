@@ -18,6 +18,8 @@ from burnish.serve.config import ServeConfig
         {"request_timeout_s": 0.0},
         {"max_queue_delay_us": -1},
         {"threads": -1},
+        {"request_timeout_s": float("nan")},
+        {"lock_policy": "stirct"},
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(flags):

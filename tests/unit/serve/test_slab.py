@@ -40,3 +40,29 @@ def test_nothing_is_left_in_the_file_system():
     slab.array("float32", [1000], 0)[...] = 1
     assert set(Path("/dev/shm").iterdir()) == before
     slab.close()
+
+
+def test_a_slab_that_grows_on_one_side_is_seen_by_the_other_and_keeps_what_lies_there():
+    near = Slab.create("test")
+    far = Slab(os.dup(near.fd))
+    try:
+        first = near.array("int32", [4], 0)
+        first[...] = [1, 2, 3, 4]
+        far.array("int32", [1 << 20], 64)[...] = 9
+        assert near.array("int32", [4], 0).tolist() == [1, 2, 3, 4]
+        assert (near.array("int32", [1 << 20], 64) == 9).all()
+        first[0] = 7  # the earlier, smaller mapping shows the same memory
+        assert far.array("int32", [4], 0)[0] == 7
+        del first
+    finally:
+        near.close()
+        far.close()
+
+
+def test_arrays_outlive_a_closed_slab_and_closing_twice_is_fine():
+    slab = Slab.create("test")
+    array = slab.array("float64", [3], 0)
+    array[...] = 2
+    slab.close()
+    slab.close()
+    assert array.tolist() == [2, 2, 2]
