@@ -3,42 +3,43 @@
 Run without arguments to write the page; the tests check that it is current.
 """
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from burnish.cli.main import VERBS
+import typer
+from typer.core import TyperGroup
+from typer.testing import CliRunner
+
+from burnish.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "cli.md"
-SUBCOMMANDS = {
-    "bundle": ("pack", "show", "verify"),
-    "registry": ("push", "pull", "list", "show", "alias", "verify", "audit"),
-    "rollout": ("start", "status", "history", "abort", "rollback"),
-}
+_PLAIN = {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
 
 
 def render() -> str:
     """Return the page's text."""
-    commands = [
-        (verb, *rest) for verb in VERBS for rest in ((), *((sub,) for sub in SUBCOMMANDS.get(verb, ())))
-    ]
     parts = ["# Command line\n\nMade by `scripts/cli_page.py` from `--help`.\n"]
-    for command in ((), *commands):
-        title = " ".join(("burnish", *command))
-        parts.append(f"## `{title}`\n\n```text\n{_help(command)}\n```\n")
+    for words in _commands(typer.main.get_command(app), ()):
+        title = " ".join(("burnish", *words))
+        parts.append(f"## `{title}`\n\n```text\n{_help(words)}\n```\n")
     return "\n".join(parts)
 
 
-def _help(command: tuple[str, ...]) -> str:
-    environment = os.environ | {"COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "burnish", *command, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
+def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield words
+    if isinstance(command, TyperGroup):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None:
+                yield from _commands(inner, (*words, name))
+
+
+def _help(words: tuple[str, ...]) -> str:
+    done = CliRunner().invoke(
+        app, [*words, "--help"], env=_PLAIN, prog_name="burnish", catch_exceptions=False
     )
     return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
 
