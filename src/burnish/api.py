@@ -4,8 +4,12 @@
 verb                    here
 ======================  =============================================================
 ``burnish capture``     `capture`, `load`
-``burnish infer``       `ComputeGraph.infer`, `open_session`
-``burnish bench``       `benchmark`, `parity`
+``burnish graph``       `ComputeGraph`
+``burnish fuse``        `fuse`
+``burnish memory``      `plan_memory`
+``burnish infer``       `ComputeGraph.infer`, `open_session`, `SessionOptions`
+``burnish parity``      `parity`
+``burnish bench``       `benchmark`
 ``burnish compress``    `load_task`, `train_task`, `compress_model`
 ``burnish bundle``      `pack`, `Bundle`
 ``burnish registry``    `Registry`
@@ -31,9 +35,12 @@ if TYPE_CHECKING:
     from burnish.evaluate.task import load_task
     from burnish.graph import ComputeGraph, load
     from burnish.graph.capture import capture
+    from burnish.graph.fusion import fuse
+    from burnish.graph.memory import plan_memory
     from burnish.pipeline.demo import run_demo
     from burnish.registry import Registry
     from burnish.rollout.launch import launch_rollout
+    from burnish.runtime.backend import SessionOptions
     from burnish.runtime.parity import parity
     from burnish.runtime.session import open_session
     from burnish.server import serve as serve_models
@@ -45,16 +52,19 @@ __all__ = [
     "Client",
     "ComputeGraph",
     "Registry",
+    "SessionOptions",
     "UnsupportedDeviceError",
     "benchmark",
     "capture",
     "compress_model",
+    "fuse",
     "launch_rollout",
     "load",
     "load_task",
     "open_session",
     "pack",
     "parity",
+    "plan_memory",
     "run_demo",
     "serve_models",
     "train_task",
@@ -67,15 +77,18 @@ _HOMES = {
     "Client": "burnish.client:Client",
     "ComputeGraph": "burnish.graph:ComputeGraph",
     "Registry": "burnish.registry:Registry",
+    "SessionOptions": "burnish.runtime.backend:SessionOptions",
     "benchmark": "burnish.evaluate.latency:benchmark",
     "capture": "burnish.graph.capture:capture",
     "compress_model": "burnish.compress.run:compress",
+    "fuse": "burnish.graph.fusion:fuse",
     "launch_rollout": "burnish.rollout.launch:launch_rollout",
     "load": "burnish.graph:load",
     "load_task": "burnish.evaluate.task:load_task",
     "open_session": "burnish.runtime.session:open_session",
     "pack": "burnish.bundle.packing:pack",
     "parity": "burnish.runtime.parity:parity",
+    "plan_memory": "burnish.graph.memory:plan_memory",
     "run_demo": "burnish.pipeline.demo:run_demo",
     "serve_models": "burnish.server:serve",
     "train_task": "burnish.compress.train:train_task",

@@ -78,6 +78,16 @@ def test_the_first_version_answers_and_others_by_name(mixed):
         assert client.is_model_ready("scale", "3")
 
 
+def test_workers_that_hold_each_weight_once_give_the_same_answers(bundles, onnx_files, tmp_path):
+    with (
+        serving(tmp_path, bundles[3], onnx_files / "pick.onnx", "--memory", "low") as running,
+        Client(running.http) as client,
+    ):
+        np.testing.assert_array_equal(client.infer("scale", ONES).outputs["y"], 3 * ONES["x"])
+        picked = client.infer("pick", {"i": np.array([2], np.int64)})
+        np.testing.assert_array_equal(picked.outputs["y"], [30.0])
+
+
 def test_long_strings_go_through_the_batch_whole(mixed):
     words = np.array([["ä" * 40_000, "short"], ["", "日本"]], dtype=object)
     answers = {}

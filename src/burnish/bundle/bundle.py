@@ -72,8 +72,11 @@ class Bundle:
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{self.path}: the manifest's signature is malformed: {error!r}") from error
 
-    def graph(self) -> "ComputeGraph":
+    def graph(self, extracted: Path | None = None) -> "ComputeGraph":
         """Read the graph; its bytes are verified on the way.
+
+        Args:
+            extracted: The graph's file where `extract` has already written it; None reads it from the bundle.
 
         Raises:
             ArtifactError: It is damaged, not ONNX, or takes or gives other tensors than the manifest says.
@@ -81,7 +84,7 @@ class Bundle:
         from burnish.graph import ComputeGraph
 
         try:
-            graph = ComputeGraph(self.read(self.manifest.graph))
+            graph = ComputeGraph(extracted or self.read(self.manifest.graph))
             signature = graph.signature
         except InputError as error:
             raise ArtifactError(f"{self.path}: {self.manifest.graph}: {error.message}") from error
@@ -108,13 +111,22 @@ class Bundle:
         Raises:
             ArtifactError: There is no such file, or its bytes do not match its digest.
         """
+        buffer = io.BytesIO()
+        self.extract(name, buffer)
+        return buffer.getvalue()
+
+    def extract(self, name: str, to: BinaryIO) -> None:
+        """Copy one file's bytes to a stream, piece by piece, and verify them on the way.
+
+        Raises:
+            ArtifactError: There is no such file, or its bytes do not match its digest; what was written by then
+                is not to be used.
+        """
         entry = next((e for e in self.manifest.files if e.path == name), None)
         if entry is None:
             raise ArtifactError(f"{self.path}: the manifest has no file {name!r}")
         with open_container(self.path) as container:
-            buffer = io.BytesIO()
-            _verify(container, entry, str(self.path), copy_to=buffer)
-        return buffer.getvalue()
+            _verify(container, entry, str(self.path), copy_to=to)
 
     def each_file(self, take: Callable[[FileEntry, BinaryIO], object]) -> None:
         """Hand every file's entry and open stream to ``take``, one at a time, whatever their size.

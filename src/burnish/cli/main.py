@@ -12,8 +12,12 @@ from burnish.cli.exit_codes import INTERRUPTED, exit_code_of
 from burnish.errors import BurnishError, NotFoundError, nearest
 
 VERBS = {
-    "capture": "Capture a PyTorch task's model, or check an ONNX file, into one graph.",
+    "capture": "Capture a PyTorch task, a Hugging Face folder, TFLite or ONNX into one graph.",
+    "graph": "Show a graph and its cost, draw it, dump it, compare two, convert its opset.",
+    "fuse": "Fold and fuse a graph by checked passes; measure what each saves.",
+    "memory": "Plan where every value of a graph lies; measure what engines take.",
     "infer": "Run a graph once on a device of your choice.",
+    "parity": "Tell whether the engines agree, and at which operator they part.",
     "bench": "Measure a graph on several back ends, interleaved.",
     "compress": "Prune and quantize under an accuracy floor; measure every candidate.",
     "bundle": "Pack, show and verify what ships.",
@@ -21,7 +25,7 @@ VERBS = {
     "serve": "Serve models over the Open Inference Protocol v2.",
     "rollout": "Shadow, promote step by step on valid evidence, roll back.",
     "demo": "Run the whole road on real digits and leave one report.",
-    "doctor": "Tell which back ends and devices work here, and why the others do not.",
+    "doctor": "Tell which back ends, devices and dtypes work here, and why the others do not.",
 }
 
 

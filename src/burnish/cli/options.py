@@ -9,3 +9,10 @@ RegistryOption = Annotated[
     Path,
     typer.Option("--registry", envvar="BURNISH_REGISTRY", help="Folder of the registry.", show_default=True),
 ]
+
+BackendsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Engines, separated by commas; `all` for every one. [default: those that need not compile for long]"
+    ),
+]

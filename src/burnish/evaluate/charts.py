@@ -146,6 +146,30 @@ def bars(rows: Rows, *, x_title: str, y_title: str = "") -> Spec:
     return _spec(alt.layer(body, whiskers), height=max(120, 44 * len(names)))
 
 
+def sweep(rows: Rows) -> Spec:
+    """Throughput over the batch size, a line a series, with the interval of each point.
+
+    Args:
+        rows: ``batch``, ``rows_per_s``, ``low``, ``high`` and ``series``.
+    """
+    alt = _altair()
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        x=alt.X("batch:O", title="batch size", axis=alt.Axis(labelAngle=0)),
+        color=alt.Color("series:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        tooltip=[alt.Tooltip(f"{name}:N") for name in ("series", "batch", "rows_per_s", "low", "high")],
+    )
+    title = "rows a second"
+    lines = base.mark_line(point=True, strokeWidth=2).encode(y=alt.Y("rows_per_s:Q", title=title))
+    whiskers = base.mark_rule(strokeWidth=2, opacity=0.5).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    return _spec(alt.layer(whiskers, lines), height=320)
+
+
+def to_svg(spec: Spec) -> str:
+    """Return a chart as an SVG picture."""
+    svg: str = require("vl_convert", extra="compress", need="drawing a chart").vegalite_to_svg(spec)
+    return svg
+
+
 def _altair() -> Any:
     return require("altair", extra="compress", need="drawing a chart")
 

@@ -8,6 +8,7 @@ another starts, since spinning threads of the first would slow the second.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -53,6 +54,54 @@ class Latency:
         return float(np.median(self.samples_ms))
 
 
+class Rounds:
+    """A measurement under way: what the finished rounds showed can be asked for at any time.
+
+    Args:
+        contenders: What to call, by name.
+        config: How; None for the defaults.
+    """
+
+    def __init__(
+        self, contenders: Mapping[str, Callable[[], object]], config: BenchConfig | None = None
+    ) -> None:
+        self.done = 0
+        """Finished rounds."""
+        self._contenders = dict(contenders)
+        self._config = config or BenchConfig()
+        self._repeats: dict[str, int] = {}
+        self._rounds: list[dict[str, float]] = []
+
+    def run(self, on_round: Progress | None = None) -> None:
+        """Warm up and run the rounds that are left.
+
+        Args:
+            on_round: Told after each round how many are done and how many there are.
+        """
+        for name, call in self._contenders.items():
+            if name not in self._repeats:
+                self._repeats[name] = _repeats(call, self._config)
+        names = list(self._contenders)
+        while self.done < self._config.rounds:
+            shift = self.done % len(names) if names else 0
+            samples = {}
+            for name in (*names[shift:], *names[:shift]):
+                samples[name] = _sample_ms(self._contenders[name], self._repeats[name])
+                time.sleep(self._config.pause_s)
+            self._rounds.append(samples)
+            self.done += 1
+            if on_round is not None:
+                on_round(self.done, self._config.rounds)
+
+    def results(self) -> dict[str, Latency]:
+        """Return latency by name; samples with the same index were taken in the same round."""
+        return {
+            name: Latency(tuple(samples[name] for samples in self._rounds), self._repeats[name])
+            for name in self._contenders
+            if self._rounds
+        }
+
+
 def benchmark(
     contenders: Mapping[str, Callable[[], object]],
     config: BenchConfig | None = None,
@@ -69,23 +118,25 @@ def benchmark(
     Returns:
         Latency by name; samples with the same index were taken in the same round.
     """
-    config = config or BenchConfig()
-    repeats = {name: _repeats(call, config) for name, call in contenders.items()}
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
-    names = list(contenders)
-    for done in range(config.rounds):
-        shift = done % len(names) if names else 0
-        for name in (*names[shift:], *names[:shift]):
-            samples[name].append(_sample_ms(contenders[name], repeats[name]))
-            time.sleep(config.pause_s)
-        if on_round is not None:
-            on_round(done + 1, config.rounds)
-    return {name: Latency(tuple(samples[name]), repeats[name]) for name in names}
+    rounds = Rounds(contenders, config)
+    rounds.run(on_round)
+    return rounds.results()
 
 
 def ratio(slow: Latency, fast: Latency) -> Interval:
     """Return how many times faster ``fast`` is than ``slow``, measured in the same rounds."""
     return bootstrap_ratio(_array(slow), _array(fast))
+
+
+def verdict(times_faster: Interval) -> Literal["faster", "slower", "no difference"]:
+    """Say in words what an interval of `ratio` shows; where 1 lies inside it, that is nothing.
+
+    >>> verdict(Interval(1.3, 1.2, 1.4, n=30)), verdict(Interval(1.01, 0.97, 1.06, n=30))
+    ('faster', 'no difference')
+    """
+    if times_faster.low > 1:
+        return "faster"
+    return "slower" if times_faster.high < 1 else "no difference"
 
 
 def _repeats(call: Callable[[], object], config: BenchConfig) -> int:

@@ -9,46 +9,57 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import onnx
 import onnx_ir as ir
 
-from burnish.errors import ShapeError
+from burnish.graph.shapes import sized_model, static_shape
 
 Shape = tuple[int, ...]
 
 # Operators that move or relabel data without arithmetic.
 _MOVES = frozenset(
-    "Cast Concat Constant ConstantOfShape DepthToSpace Dropout Expand Flatten Gather GatherElements GatherND "
-    "Identity NonZero Pad Range Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split "
-    "Squeeze Tile Transpose Unique Unsqueeze Where".split()
+    "Cast CastLike Compress Concat Constant ConstantOfShape DepthToSpace Dropout Expand EyeLike Flatten Gather "
+    "GatherElements GatherND Identity NonZero OneHot Pad Range Reshape Resize ReverseSequence ScatterElements "
+    "ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unique Unsqueeze Where".split()
 )
 # Operations per output element of element-wise operators; a transcendental function counts as one.
 _ELEMENTWISE = {
     **dict.fromkeys(
-        "Abs Add And Ceil Clip Cos Div Elu Equal Erf Exp Floor Greater GreaterOrEqual LeakyRelu "
-        "Less LessOrEqual Log Max Min Mod Mul Neg Not Or Pow PRelu Reciprocal Relu Round Sigmoid Sign Sin Sqrt Sub "
-        "Tanh Xor QuantizeLinear DequantizeLinear".split(),
+        "Abs Acos Acosh Add And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Greater "
+        "GreaterOrEqual IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mod Mul Neg Not Or Pow PRelu "
+        "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu Xor "
+        "QuantizeLinear DequantizeLinear".split(),
         1,
     ),
     "BatchNormalization": 2,
+    "BiasGelu": 5,
+    "FastGelu": 5,
     "Gelu": 4,
+    "QuickGelu": 3,
     "HardSigmoid": 2,
     "HardSwish": 3,
+    "Mish": 5,
     "Softplus": 3,
     "Swish": 2,
 }
 # Operations per input element of reductions and normalisations.
 _REDUCING = {
     **dict.fromkeys(
-        "ArgMax ArgMin CumSum GlobalAveragePool GlobalMaxPool ReduceL1 ReduceMax ReduceMean ReduceMin "
+        "ArgMax ArgMin CumSum GlobalAveragePool GlobalMaxPool Hardmax ReduceL1 ReduceMax ReduceMean ReduceMin "
         "ReduceProd ReduceSum".split(),
         1,
     ),
     "ReduceL2": 2,
+    "ReduceLogSum": 1,
+    "ReduceLogSumExp": 2,
     "ReduceSumSquare": 2,
     "Softmax": 5,
     "LogSoftmax": 5,
+    "DynamicQuantizeLinear": 4,
     "LayerNormalization": 8,
+    "SkipLayerNormalization": 9,
+    "MeanVarianceNormalization": 6,
+    "LpNormalization": 3,
+    "LRN": 6,
     "InstanceNormalization": 8,
     "GroupNormalization": 8,
     "RMSNormalization": 5,
@@ -57,8 +68,8 @@ _REDUCING = {
 
 
 @dataclass(frozen=True, slots=True)
-class NodeCost:
-    """The cost of one node."""
+class Cost:
+    """What some work costs."""
 
     name: str
     op: str
@@ -73,6 +84,21 @@ class NodeCost:
     def intensity(self) -> float:
         """Operations per byte."""
         return self.flops / self.bytes if self.bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCost(Cost):
+    """The cost of one node."""
+
+    index: int = 0
+    """Its place among the nodes of the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCost(Cost):
+    """The cost of all nodes of one operator; a weight that two nodes read counts twice."""
+
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +124,25 @@ class GraphCost:
         """Bytes moved when every node reads and writes memory once."""
         return sum(node.bytes for node in self.nodes)
 
+    def by_operator(self) -> tuple[OperatorCost, ...]:
+        """Return the cost of each operator, the most operations first."""
+        groups: dict[str, list[NodeCost]] = {}
+        for node in self.nodes:
+            groups.setdefault(node.op, []).append(node)
+        summed = (
+            OperatorCost(
+                op,
+                op,
+                sum(node.macs for node in nodes),
+                sum(node.flops for node in nodes),
+                sum(node.bytes for node in nodes),
+                sum(node.parameters for node in nodes),
+                len(nodes),
+            )
+            for op, nodes in groups.items()
+        )
+        return tuple(sorted(summed, key=lambda cost: (-cost.flops, -cost.bytes, cost.op)))
+
 
 def cost_of(model: ir.Model, *, batch: int, sizes: Mapping[str, int]) -> GraphCost:
     """Cost every node of the main graph.
@@ -110,7 +155,11 @@ def cost_of(model: ir.Model, *, batch: int, sizes: Mapping[str, int]) -> GraphCo
     Raises:
         ShapeError: A symbolic dimension has no size.
     """
-    sized = _with_shapes(model, batch, sizes)
+    return cost_of_sized(sized_model(model, batch=batch, sizes=sizes))
+
+
+def cost_of_sized(sized: ir.Model) -> GraphCost:
+    """Cost every node of the main graph of what `sized_model` returned."""
     costs, uncosted = [], Counter[str]()
     for index, node in enumerate(sized.graph):
         cost = _node_cost(node, index)
@@ -121,32 +170,10 @@ def cost_of(model: ir.Model, *, batch: int, sizes: Mapping[str, int]) -> GraphCo
     return GraphCost(tuple(costs), dict(uncosted))
 
 
-def _with_shapes(model: ir.Model, batch: int, sizes: Mapping[str, int]) -> ir.Model:
-    proto = ir.serde.serialize_model(model)
-    del proto.graph.value_info[:]
-    for value in proto.graph.input:
-        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
-            if not dim.HasField("dim_value"):
-                dim.dim_value = _size(value.name, axis, dim.dim_param, batch, sizes)
-    for value in proto.graph.output:  # an output's own symbols need not be the inputs'
-        value.type.tensor_type.ClearField("shape")
-    return ir.serde.deserialize_model(onnx.shape_inference.infer_shapes(proto, data_prop=True))
-
-
-def _size(name: str, axis: int, symbol: str, batch: int, sizes: Mapping[str, int]) -> int:
-    if symbol in sizes:
-        return sizes[symbol]
-    if axis == 0:
-        return batch
-    raise ShapeError(
-        f"input {name!r}: dimension {axis} ({symbol or 'unnamed'}) has no size", hint="give it in sizes"
-    )
-
-
 def _node_cost(node: ir.Node, index: int) -> NodeCost | None:
     inputs = [value for value in node.inputs if value is not None]
-    shapes_in = [_shape(value) for value in inputs]
-    shapes_out = [_shape(value) for value in node.outputs if value.name]
+    shapes_in = [static_shape(value) for value in inputs]
+    shapes_out = [static_shape(value) for value in node.outputs if value.name]
     if any(shape is None for shape in (*shapes_in, *shapes_out)):
         return None
     known_in = [shape for shape in shapes_in if shape is not None]
@@ -156,8 +183,11 @@ def _node_cost(node: ir.Node, index: int) -> NodeCost | None:
         return None
     macs, flops = work
     sizes = [_bytes(value) for value in (*inputs, *node.outputs)]
-    parameters = sum(math.prod(_shape(value) or ()) for value in inputs if value.const_value is not None)
-    return NodeCost(node.name or f"{node.op_type}_{index}", node.op_type, macs, flops, sum(sizes), parameters)
+    parameters = sum(
+        math.prod(static_shape(value) or ()) for value in inputs if value.const_value is not None
+    )
+    name = node.name or f"{node.op_type}_{index}"
+    return NodeCost(name, node.op_type, macs, flops, sum(sizes), parameters, index)
 
 
 def _work(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> tuple[int, int] | None:
@@ -191,6 +221,11 @@ def _matmul(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> i
     return math.prod(shapes_out[0]) * (shapes_in[0][-1] if shapes_in[0] else 1)
 
 
+def _fused_matmul(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:
+    transposed = node.attributes.get_int("transA", 0)
+    return math.prod(shapes_out[0]) * (shapes_in[0][-2] if transposed else shapes_in[0][-1])
+
+
 def _gemm(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:
     transposed = node.attributes.get_int("transA", 0)
     return math.prod(shapes_out[0]) * shapes_in[0][0 if transposed else 1]
@@ -205,9 +240,12 @@ _MULTIPLYING: dict[str, Callable[[ir.Node, list[Shape], list[Shape]], int]] = {
     "Conv": _conv,
     "ConvInteger": _conv,
     "QLinearConv": _conv,
+    "FusedConv": _conv,
     "ConvTranspose": _conv_transpose,
     "Gemm": _gemm,
+    "FusedGemm": _gemm,
     "MatMul": _matmul,
+    "FusedMatMul": _fused_matmul,
     "MatMulInteger": _matmul,
     "QLinearMatMul": _matmul,
     "LSTM": _recurrent,
@@ -216,16 +254,7 @@ _MULTIPLYING: dict[str, Callable[[ir.Node, list[Shape], list[Shape]], int]] = {
 }
 
 
-def _shape(value: ir.Value) -> Shape | None:
-    if value.const_value is not None:
-        return tuple(value.const_value.shape.numpy())
-    if value.shape is None:
-        return None
-    dims = tuple(value.shape)
-    return tuple(d for d in dims if isinstance(d, int)) if all(isinstance(d, int) for d in dims) else None
-
-
 def _bytes(value: ir.Value) -> int:
     dtype = value.dtype or (value.const_value.dtype if value.const_value is not None else None)
     item = dtype.itemsize if dtype is not None and dtype != ir.DataType.STRING else 0
-    return math.ceil(math.prod(_shape(value) or ()) * item)
+    return math.ceil(math.prod(static_shape(value) or ()) * item)

@@ -1,9 +1,9 @@
 """The computation graph that every later step reads."""
 
-import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -12,9 +12,11 @@ import onnx_ir as ir
 
 from burnish import plugins
 from burnish.errors import ShapeError
-from burnish.files import write_atomic
-from burnish.graph import onnx_io
+from burnish.graph import onnx_io, storing
+from burnish.graph.convert import convert_model
 from burnish.graph.cost import GraphCost, cost_of
+from burnish.graph.digest import model_digest
+from burnish.graph.notes import NOTES, read_notes, write_notes
 from burnish.graph.signature import DTYPES, Array, Dim, DType, Signature, TensorSpec
 
 Run = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -28,17 +30,20 @@ class ComputeGraph:
 
     Raises:
         NotFoundError: The file, or its external data, does not exist.
+        UnsupportedOpError: It holds an operator that its opset does not have.
         InputError: It is not a valid ONNX model.
 
     A graph is not changed once made: steps that rewrite a model return a new one.
     """
 
     def __init__(self, source: str | Path | bytes | ir.Model) -> None:
+        self._origin: storing.Origin | None = None
         if isinstance(source, ir.Model):
             self.model = source
         elif isinstance(source, bytes):
             self.model = onnx_io.parse_model(source, source="the given bytes")
         else:
+            self._origin = storing.Origin.of(Path(source))
             self.model = onnx_io.read_model(Path(source))
         self._sessions: dict[tuple[Any, ...], Any] = {}
         self._opening = threading.Lock()
@@ -48,15 +53,17 @@ class ComputeGraph:
         """Inputs and outputs with dtypes and shapes; a dimension that varies is a symbol."""
         graph = self.model.graph
         inputs = (value for value in graph.inputs if value.name not in graph.initializers)
-        return Signature(tuple(map(_spec, inputs)), tuple(map(_spec, graph.outputs)))
+        plain = Signature(tuple(map(_spec, inputs)), tuple(map(_spec, graph.outputs)))
+        return read_notes(plain, self.model.metadata_props.get(NOTES, ""))
 
     @cached_property
     def digest(self) -> str:
         """Content digest: equal for graphs that compute the same from the same weights.
 
-        File names, documentation, producer and metadata do not count.
+        File names, documentation, producer, metadata and the names of inner values, nodes and weights do not
+        count; those of inputs and outputs do.
         """
-        return "sha256:" + hashlib.sha256(_canonical(self.model)).hexdigest()
+        return model_digest(self.model)
 
     @cached_property
     def parameters(self) -> int:
@@ -65,8 +72,10 @@ class ComputeGraph:
 
     @cached_property
     def size_bytes(self) -> int:
-        """Size of the serialized model."""
-        return len(self.to_bytes())
+        """Size of the serialized model; of its weights alone when they do not fit one message."""
+        if storing.fits_one_message(self.model):
+            return len(self.to_bytes())
+        return storing.weight_bytes(self.model)
 
     def operators(self) -> dict[str, int]:
         """Return how often each operator occurs, most frequent first."""
@@ -89,13 +98,63 @@ class ComputeGraph:
         return self.cost(batch).macs
 
     def to_bytes(self) -> bytes:
-        """Serialize, weights included."""
-        data: bytes = ir.serde.serialize_model(self.model).SerializeToString(deterministic=True)
-        return data
+        """Serialize, weights included.
+
+        Raises:
+            InputError: The weights are too large for one ONNX message; `save` and `engine_source` are not bound by
+                its limit.
+        """
+        return storing.to_bytes(self.model)
 
     def save(self, path: str | Path) -> None:
-        """Write the model to ``path`` as one ONNX file, whole or not at all."""
-        write_atomic(Path(path), self.to_bytes())
+        """Write the model to ``path``, whole or not at all.
+
+        It is one ONNX file. When the weights do not fit one message (2 GB), they lie in one more file beside it,
+        ``NAME.DIGEST.data``, which must travel with it.
+        """
+        storing.save(self.model, Path(path))
+
+    @contextmanager
+    def engine_source(self) -> Iterator[bytes | Path]:
+        """Give what an engine loads: the model's bytes, or a path when it is too large for one message.
+
+        The path may be that of a temporary file; an engine has to have read or mapped it when the block ends.
+        """
+        if storing.fits_one_message(self.model):
+            yield self.to_bytes()
+        elif self._origin is not None and self._origin.is_current():
+            yield self._origin.path
+        else:
+            with storing.as_file(self.model) as path:
+                yield path
+
+    def convert(self, opset: int) -> "ComputeGraph":
+        """Return the graph in another version of ONNX's operator set; it computes the same.
+
+        Raises:
+            UnsupportedOpError: An operator has no equivalent in this version.
+            InputError: There is no such version, or the graph is too large for the converter.
+        """
+        return ComputeGraph(convert_model(self.model, opset))
+
+    def annotated(
+        self,
+        *,
+        ragged: Mapping[str, Sequence[int]] | None = None,
+        layouts: Mapping[str, str] | None = None,
+    ) -> "ComputeGraph":
+        """Return the graph with notes on its inputs and outputs; weights are shared.
+
+        Args:
+            ragged: Axes, by name of a tensor, whose size may differ from row to row and be padded.
+            layouts: What the axes of a tensor are, by name, such as ``NCHW`` or ``BL``.
+
+        Raises:
+            ShapeError: No tensor has such a name, axis or number of axes.
+        """
+        model = self.model.clone()
+        model.metadata_props[NOTES] = write_notes(self.signature, ragged or {}, layouts or {})
+        return ComputeGraph(model)
 
     def infer(
         self,
@@ -104,6 +163,7 @@ class ComputeGraph:
         *,
         backend: str | None = None,
         options: Any = None,
+        fallback: str | Sequence[str] | None = None,
     ) -> dict[str, Array]:
         """Run the graph once; the loaded engine is kept for the next call.
 
@@ -112,6 +172,7 @@ class ComputeGraph:
             device: Where to run, such as ``cpu`` or ``cuda``.
             backend: Engine; by default the preferred one of the device.
             options: `burnish.runtime.SessionOptions`; None for the defaults.
+            fallback: Devices to try, in this order, when the device cannot be used here.
 
         Returns:
             Output arrays by name.
@@ -123,21 +184,31 @@ class ComputeGraph:
         """
         if not isinstance(inputs, Mapping):
             inputs = self._only_input(inputs)
-        return cast("Run", self.session(device, backend=backend, options=options).run)(inputs)
+        session = self.session(device, backend=backend, options=options, fallback=fallback)
+        return cast("Run", session.run)(inputs)
 
-    def session(self, device: str = "cpu", *, backend: str | None = None, options: Any = None) -> Any:
+    def session(
+        self,
+        device: str = "cpu",
+        *,
+        backend: str | None = None,
+        options: Any = None,
+        fallback: str | Sequence[str] | None = None,
+    ) -> Any:
         """Return the loaded session that `infer` uses, opening it when it is not open yet.
 
         The graph does not know any engine: it asks the entry point ``burnish.executors`` for one.
         """
-        key = (device, backend, options)
+        key = (device, backend, options, fallback if isinstance(fallback, str | None) else tuple(fallback))
         session = self._sessions.get(key)
         if session is None:
             with self._opening:
                 session = self._sessions.get(key)
                 if session is None:
                     open_session = plugins.load("burnish.executors", "default")
-                    session = open_session(self, device=device, backend=backend, options=options)
+                    session = open_session(
+                        self, device=device, backend=backend, options=options, fallback=fallback
+                    )
                     self._sessions[key] = session
         return session
 
@@ -194,34 +265,3 @@ def _dtype(name: str, dtype: ir.DataType) -> DType:
     if word not in DTYPES:
         raise ShapeError(f"{name!r} is {dtype.name}, which cannot be an input or output")
     return word
-
-
-def _canonical(model: ir.Model) -> bytes:
-    """Serialize without what does not change the result."""
-    proto = ir.serde.serialize_model(model)
-    proto.producer_name = proto.producer_version = proto.domain = proto.doc_string = ""
-    proto.model_version = 0
-    del proto.metadata_props[:]
-    _strip(proto.graph)
-    for function in proto.functions:
-        function.doc_string = ""
-        del function.metadata_props[:]
-    data: bytes = proto.SerializeToString(deterministic=True)
-    return data
-
-
-def _strip(graph: Any) -> None:
-    graph.doc_string = ""
-    graph.name = "graph"
-    del graph.metadata_props[:]
-    del graph.value_info[:]
-    for item in (*graph.node, *graph.initializer, *graph.input, *graph.output):
-        item.doc_string = ""
-        del item.metadata_props[:]
-    for node in graph.node:
-        node.name = ""
-        for attribute in node.attribute:
-            attribute.doc_string = ""
-            for inner in (attribute.g, *attribute.graphs):
-                if attribute.HasField("g") or attribute.graphs:
-                    _strip(inner)

@@ -6,19 +6,21 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
-from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
 from burnish.errors import InputError, NotFoundError
+from burnish.graph.operators import NEWEST_OPSET, check_operators
 
 _HINT = "give a model saved by torch.onnx.export or onnx.save"
-NEWEST_OPSET = onnx.defs.onnx_opset_version()
+_BESIDE = "keep it beside the .onnx file"
 
 
 def read_model(path: Path) -> ir.Model:
-    """Read and check an ONNX file, with its external data if it has any.
+    """Read and check an ONNX file; weights in external data are mapped into memory, not copied.
 
     Raises:
         NotFoundError: There is no such file, or a file of external data is missing.
+        UnsupportedOpError: It holds an operator that its opset does not have.
         InputError: The file is empty, truncated, not ONNX, or breaks the ONNX specification.
     """
     if not path.exists():
@@ -29,21 +31,25 @@ def read_model(path: Path) -> ir.Model:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_model(data, source=str(path), folder=path.parent)
+    return _parse(data, str(path), path)
 
 
-def parse_model(data: bytes, *, source: str, folder: Path | None = None) -> ir.Model:
-    """Parse and check an ONNX model held in memory.
+def parse_model(data: bytes, *, source: str) -> ir.Model:
+    """Parse and check an ONNX model held in memory, weights included.
 
     Args:
         data: The serialized model.
         source: What to call it in errors.
-        folder: Where its external data lies; None when there is none.
 
     Raises:
-        NotFoundError: A file of external data is missing.
+        NotFoundError: It refers to a file of external data.
+        UnsupportedOpError: It holds an operator that its opset does not have.
         InputError: The bytes are empty, truncated, not ONNX, or break the ONNX specification.
     """
+    return _parse(data, source, None)
+
+
+def _parse(data: bytes, source: str, path: Path | None) -> ir.Model:
     if not data:
         raise InputError(f"{source}: is empty", hint=_HINT)
     proto = onnx.ModelProto()
@@ -53,45 +59,90 @@ def parse_model(data: bytes, *, source: str, folder: Path | None = None) -> ir.M
         raise InputError(f"{source}: is not an ONNX model, or is truncated", hint=_HINT) from error
     if not proto.graph.node and not proto.graph.output:
         raise InputError(f"{source}: is not an ONNX model: it holds no graph", hint=_HINT)
-    _load_external(proto, source, folder)
+    outside = [tensor for tensor in _tensors(proto.graph) if uses_external_data(tensor)]
+    _check_present(outside, source, path)
+    check_operators(proto, source)
     proto = _with_output_shapes(proto)
     _check(proto, source)
-    return ir.serde.deserialize_model(proto)
+    _embed_attributes(proto.graph, source, path)
+    model = ir.serde.deserialize_model(proto)
+    if outside and path is not None:
+        _map_weights(model, source, path.parent)
+    return model
 
 
-def _load_external(proto: onnx.ModelProto, source: str, folder: Path | None) -> None:
-    names = sorted(
-        {
-            entry.value
-            for tensor in _tensors(proto.graph)
-            if uses_external_data(tensor)
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-    )
-    if not names:
-        return
-    for name in names:
-        if folder is None or not (folder / name).is_file():
-            raise NotFoundError(
-                f"{source}: its external data {name!r} is missing", hint="keep it beside the .onnx file"
-            )
-    try:
-        load_external_data_for_model(proto, str(folder))
-    except (ValueError, OSError, onnx.checker.ValidationError) as error:
-        raise InputError(f"{source}: its external data cannot be read: {error}") from error
+def _check_present(tensors: list[onnx.TensorProto], source: str, path: Path | None) -> None:
+    for name in sorted({_location(tensor) for tensor in tensors}):
+        if path is None or not (path.parent / name).is_file():
+            raise NotFoundError(f"{source}: its external data {name!r} is missing", hint=_BESIDE)
+
+
+def _location(tensor: onnx.TensorProto) -> str:
+    return next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     """Yield the stored tensors of a graph and of the graphs inside its nodes."""
     yield from graph.initializer
+    yield from _attribute_tensors(graph)
+    for inner in _inner_graphs(graph):
+        yield from _tensors(inner)
+
+
+def _attribute_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
             yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _tensors(inner)
+
+
+def _inner_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+            yield from attribute.graphs
+
+
+def _check(proto: onnx.ModelProto, source: str) -> None:
+    for opset in proto.opset_import:
+        if opset.domain in ("", "ai.onnx") and opset.version > NEWEST_OPSET:
+            raise InputError(
+                f"{source}: uses opset {opset.version}; the installed onnx knows up to {NEWEST_OPSET}",
+                hint="export with a lower opset, or upgrade the onnx package",
+            )
+    try:
+        onnx.checker.check_model(_without_external(proto))
+    except onnx.checker.ValidationError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{source}: breaks the ONNX specification: {reason}", hint=_HINT) from error
+
+
+def _without_external(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Empty the tensors that lie outside: the checker looks for their files from the working folder."""
+    if not any(uses_external_data(tensor) for tensor in _tensors(proto.graph)):
+        return proto
+    light = onnx.ModelProto()
+    light.CopyFrom(proto)
+    for tensor in _tensors(light.graph):
+        if uses_external_data(tensor):
+            tensor.dims[:] = [0]
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return light
+
+
+def _embed_attributes(graph: onnx.GraphProto, source: str, path: Path | None) -> None:
+    """Read the external data of constants: only weights are worth mapping."""
+    for tensor in _attribute_tensors(graph):
+        if uses_external_data(tensor) and path is not None:
+            try:
+                load_external_data_for_tensor(tensor, str(path.parent))
+            except (ValueError, OSError, onnx.checker.ValidationError) as error:
+                raise _unreadable(source, error) from error
+    for inner in _inner_graphs(graph):
+        _embed_attributes(inner, source, path)
 
 
 def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -104,18 +155,21 @@ def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
         return proto  # the checker, which comes next, says what is wrong
 
 
-def _check(proto: onnx.ModelProto, source: str) -> None:
-    for opset in proto.opset_import:
-        if opset.domain in ("", "ai.onnx") and opset.version > NEWEST_OPSET:
-            raise InputError(
-                f"{source}: uses opset {opset.version}; the installed onnx knows up to {NEWEST_OPSET}",
-                hint="export with a lower opset, or upgrade the onnx package",
-            )
-    try:
-        onnx.checker.check_model(proto)
-    except onnx.checker.ValidationError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{source}: breaks the ONNX specification: {reason}", hint=_HINT) from error
-    except ValueError as error:  # models over 2 GB cannot be handed to the checker as one message
-        if "2GB" not in str(error).replace(" ", "") and "too large" not in str(error).lower():
-            raise
+def _map_weights(model: ir.Model, source: str, folder: Path) -> None:
+    """Map every external weight now: what is mapped stays, even when its file is replaced or removed."""
+    ir.external_data.set_base_dir(model.graph, folder)
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if not isinstance(tensor, ir.ExternalTensor):
+                continue
+            if tensor.length is not None and tensor.length != tensor.nbytes:
+                raise _unreadable(source, f"{tensor.name!r} has {tensor.length} bytes, not {tensor.nbytes}")
+            try:
+                tensor.numpy()
+            except (ValueError, OSError) as error:
+                raise _unreadable(source, error) from error
+
+
+def _unreadable(source: str, reason: object) -> InputError:
+    return InputError(f"{source}: its external data cannot be read: {reason}", hint="it may be truncated")

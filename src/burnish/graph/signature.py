@@ -1,7 +1,8 @@
 """What a model takes and gives: names, dtypes and shapes, and the check that an input fits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import index
 from typing import Any, Literal, get_args
 
 import ml_dtypes
@@ -47,11 +48,18 @@ def dtype_of(array: Array) -> DType:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output. A dimension is a size, or a symbol such as ``"batch"`` that varies."""
+    """One input or output. A dimension is a size, or a symbol such as ``"batch"`` that varies.
+
+    Two specs are equal when the same arrays fit them: what is noted beside the shape does not count.
+    """
 
     name: str
     dtype: DType
     shape: tuple[Dim, ...]
+    ragged: tuple[int, ...] = field(default=(), compare=False)
+    """Axes whose size may differ from row to row; shorter rows are padded."""
+    layout: str | None = field(default=None, compare=False)
+    """What each axis is, one letter an axis, such as ``NCHW``, ``NHWC`` or ``BL``; None when nobody said."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -74,6 +82,20 @@ class TensorSpec:
                     f"input {self.name!r}: dimension {axis} must be {expected}, got {size}",
                     hint=f"expected {self}",
                 )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON-ready data; notes appear only where there are any."""
+        notes: dict[str, Any] = {"ragged": list(self.ragged)} if self.ragged else {}
+        if self.layout is not None:
+            notes["layout"] = self.layout
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), **notes}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "TensorSpec":
+        """Rebuild a spec from `to_dict`'s data."""
+        name, dtype, shape = data["name"], data["dtype"], tuple(data["shape"])
+        ragged = tuple(map(index, data.get("ragged", ())))
+        return cls(name, dtype, shape, ragged, data.get("layout"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +164,12 @@ class Signature:
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
         """Return the signature as plain JSON-ready data; `from_dict` is its inverse."""
         return {
-            side: [{"name": s.name, "dtype": s.dtype, "shape": list(s.shape)} for s in specs]
+            side: [spec.to_dict() for spec in specs]
             for side, specs in (("inputs", self.inputs), ("outputs", self.outputs))
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Signature":
         """Rebuild a signature from `to_dict`'s data."""
-        inputs, outputs = (
-            tuple(TensorSpec(s["name"], s["dtype"], tuple(s["shape"])) for s in data[side])
-            for side in ("inputs", "outputs")
-        )
+        inputs, outputs = (tuple(map(TensorSpec.from_dict, data[side])) for side in ("inputs", "outputs"))
         return cls(inputs, outputs)

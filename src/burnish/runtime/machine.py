@@ -4,7 +4,7 @@ import os
 import platform
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,7 @@ _FLAGS = (
     "i8mm",
 )
 _INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-_PACKAGES = ("numpy", "onnx", "onnxruntime", "openvino", "torch")
+_PACKAGES = ("numpy", "onnx", "onnxruntime", "openvino", "torch", "apache-tvm", "iree-base-compiler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,18 @@ def installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def engine_version(package: str) -> str | None:
+    """Return the version of what brings an importable package, whose name may differ, or None.
+
+    Cost: half a second when the names differ, to read what every installed distribution brings.
+    """
+    found = installed_version(package)
+    if found is None:
+        brought_by = packages_distributions().get(package, [])
+        found = installed_version(brought_by[0]) if brought_by else None
+    return found
 
 
 def _cpu() -> tuple[str, tuple[str, ...]]:

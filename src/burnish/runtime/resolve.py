@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from burnish import plugins
 from burnish.errors import MissingExtraError, UnsupportedDeviceError, nearest
 from burnish.runtime.backend import Backend, DeviceStatus
+from burnish.runtime.devices import index_of, kind_of
 
 GROUP = "burnish.backends"
 # Which engine a device gets when none is named: the first of these that can use it.
@@ -56,7 +57,7 @@ def resolve(device: str = "cpu", backend: str | None = None) -> Backend:
     """Choose the engine for a device.
 
     Args:
-        device: Such as ``cpu`` or ``cuda``.
+        device: Such as ``cpu`` or ``cuda``; ``cuda:1`` is the second of several.
         backend: Name of an engine; None takes the preferred one that can use the device.
 
     Raises:
@@ -65,14 +66,15 @@ def resolve(device: str = "cpu", backend: str | None = None) -> Backend:
         UnsupportedDeviceError: The device is unknown, or cannot be used here; the text lists what is
             available and why the rest is not.
     """
+    index_of(device)  # its errors come before any engine is asked
     if backend is not None:
         chosen = get_backend(backend)
         for status in chosen.devices():
-            if status.device == device and status.available:
+            if status.device == kind_of(device) and status.available:
                 return chosen
     else:
         for candidate, status in device_table():
-            if status.device == device and status.available:
+            if status.device == kind_of(device) and status.available:
                 return candidate
     raise UnsupportedDeviceError(_explain(device, backend), hint=_hint(device))
 
@@ -84,10 +86,15 @@ def _explain(device: str, backend: str | None) -> str:
         if status.available:
             usable.setdefault(status.device, []).append(candidate.spec.name)
     available = ", ".join(f"{name} ({', '.join(engines)})" for name, engines in usable.items())
+    refused = [(candidate.spec.name, status) for candidate, status in table if not status.available]
+    meant = [
+        (name, status)
+        for name, status in refused
+        if status.device == kind_of(device) and backend in (None, name)
+    ]
     reasons = "; ".join(
-        f"{status.device} ({candidate.spec.name}): {status.reason}"
-        for candidate, status in table
-        if not status.available
+        f"{status.device} ({name}): {status.reason}"
+        for name, status in meant or refused  # a device that nobody knows: all that might have been meant
     )
     asked = f"device {device!r}" + (f" of back end {backend!r}" if backend else "")
     return f"{asked} cannot be used here. Available: {available}. Not available: {reasons or 'nothing else'}"
@@ -95,4 +102,5 @@ def _explain(device: str, backend: str | None) -> str:
 
 def _hint(device: str) -> str:
     known = {status.device for _, status in device_table()}
-    return "run `burnish doctor` for the whole table" if device in known else nearest(device, known)
+    kind = kind_of(device)
+    return "run `burnish doctor` for the whole table" if kind in known else nearest(kind, known)

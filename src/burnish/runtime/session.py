@@ -1,72 +1,25 @@
-"""A loaded graph that checks what it is given."""
+"""Opening a graph on a device, and never on another one in silence."""
 
-import sys
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
-
-from burnish.errors import BackendError, UnsupportedOpError
+from burnish.errors import BackendError, UnsupportedDeviceError, UnsupportedOpError
 from burnish.graph import ComputeGraph
-from burnish.graph.signature import Array
-from burnish.runtime.backend import BackendSpec, Session, SessionOptions
+from burnish.logs import get_logger
+from burnish.runtime.backend import BackendSpec, SessionOptions
+from burnish.runtime.checked import CheckedSession
+from burnish.runtime.coverage import engines_with
+from burnish.runtime.devices import kind_of
+from burnish.runtime.lean import open_lean
+from burnish.runtime.placement import strays
 from burnish.runtime.resolve import resolve
 
-_FOREIGN = ">" if sys.byteorder == "little" else "<"
+__all__ = ["CheckedSession", "open_session"]
 
+log = get_logger(__name__)
 
-class CheckedSession:
-    """A session whose inputs are checked against the signature and made fit for the engine.
-
-    Arrays that are not contiguous or not of this machine's byte order are copied; all others are handed on
-    as they are. Safe to call from several threads. Also a context manager, which closes it.
-
-    Attributes:
-        backend: Name of the engine.
-        device: Where it runs.
-        signature: What it takes and gives.
-    """
-
-    def __init__(self, graph: ComputeGraph, session: Session, *, backend: str, device: str) -> None:
-        self.signature = graph.signature
-        self.backend = backend
-        self.device = device
-        self._session: Session | None = session
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once.
-
-        Args:
-            inputs: Arrays by name, as the signature says.
-
-        Returns:
-            Output arrays by name.
-
-        Raises:
-            ShapeError: An input's name, dtype, rank or size differs from the signature.
-            InputError: The engine refused the values, such as an index out of range.
-            DeviceError: The engine failed while running.
-        """
-        session = self._session  # read once: another thread may close it
-        if session is None:
-            raise BackendError("the session is closed", hint="open another with open_session")
-        self.signature.check(inputs)
-        return session.run({name: fit(array) for name, array in inputs.items()})
-
-    def close(self) -> None:
-        """Give back the engine's memory; closing twice is harmless."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+_CHOOSING = ("cpu", "auto")
+"""Devices of which nobody expects that all operators run on an accelerator."""
 
 
 def open_session(
@@ -75,25 +28,93 @@ def open_session(
     device: str = "cpu",
     backend: str | None = None,
     options: SessionOptions | None = None,
+    fallback: str | Sequence[str] | None = None,
 ) -> CheckedSession:
     """Load a graph on a device.
 
+    Without ``fallback`` the graph runs on that device or not at all: neither the whole of it nor single
+    operators move to the processor in silence. Nodes that compute sizes are no such operators: engines keep
+    them on the processor by design.
+
     Args:
         graph: What to run.
-        device: Where, such as ``cpu`` or ``cuda``.
+        device: Where, such as ``cpu``, ``cuda`` or, for the second of several, ``cuda:1``.
         backend: Engine; None takes the preferred one of the device.
         options: How; None for the defaults.
+        fallback: Devices to try in this order when ``device`` cannot be used here. With ``cpu`` among them,
+            operators that the device's engine lacks may run on the processor.
+
+    Returns:
+        The session. Its ``device`` is the one that it really has, its ``placement()`` tells the operators'.
 
     Raises:
-        UnsupportedDeviceError: The device cannot be used here.
+        UnsupportedDeviceError: The device, and every fallback, cannot be used here; or operators would leave
+            it, which the text names.
         MissingExtraError: The named engine is not installed.
         UnsupportedOpError: The engine lacks an operator of the graph.
         CompileError: The engine refused the graph for another reason.
+
+    Switching devices is one argument:
+
+    >>> import numpy as np
+    >>> from burnish.testing import graphs
+    >>> graph, x = graphs.double(), np.ones((1, 3), np.float32)
+    >>> graph.infer(x, device="cpu")["y"]
+    array([[2., 2., 2.]], dtype=float32)
+    >>> graph.infer(x, device="cuda", fallback="cpu")["y"]  # on the GPU where there is one
+    array([[2., 2., 2.]], dtype=float32)
     """
+    others = [fallback] if isinstance(fallback, str) else list(fallback or ())
+    options, mixed = options or SessionOptions(), "cpu" in others
+    try:
+        return _open(graph, device, backend, options, mixed=mixed)
+    except UnsupportedDeviceError as refusal:
+        for other in others:
+            try:
+                session = _open(graph, other, backend, options, mixed=mixed)
+            except UnsupportedDeviceError:
+                continue
+            log.warning("fell back", asked=device, device=other, reason=refusal.message)
+            return session
+        raise
+
+
+def _open(
+    graph: ComputeGraph, device: str, backend: str | None, options: SessionOptions, *, mixed: bool
+) -> CheckedSession:
     chosen = resolve(device, backend)
-    _check_dtypes(graph, chosen.spec)
-    session = chosen.open(graph, device=device, options=options or SessionOptions())
-    return CheckedSession(graph, session, backend=chosen.spec.name, device=device)
+    spec = chosen.spec
+    _check_dtypes(graph, spec)
+    try:
+        opening = partial(open_lean, chosen) if options.memory == "low" else chosen.open
+        inner = opening(graph, device=device, options=options)
+    except UnsupportedOpError as error:
+        raise _with_alternatives(error, graph, spec.name) from error
+    session = CheckedSession(
+        graph, inner, backend=spec.name, device=device, device_tensors=spec.device_tensors
+    )
+    if kind_of(device) not in _CHOOSING:
+        _check_placement(graph, session, mixed=mixed)
+    return session
+
+
+def _check_placement(graph: ComputeGraph, session: CheckedSession, *, mixed: bool) -> None:
+    try:
+        left = strays(graph, session.placement())
+    except BackendError:  # an engine that does not tell cannot be trusted with the device
+        session.close()
+        raise
+    if not left:
+        return
+    named = ", ".join(f"{operator} ({count})" for operator, count in left.items())
+    if mixed:
+        log.warning("operators run on the processor", device=session.device, operators=named)
+        return
+    session.close()
+    raise UnsupportedDeviceError(
+        f"{session.backend} would run these operators on the processor instead of {session.device!r}: {named}",
+        hint="allow it with fallback='cpu', or take another back end",
+    )
 
 
 def _check_dtypes(graph: ComputeGraph, spec: BackendSpec) -> None:
@@ -105,8 +126,17 @@ def _check_dtypes(graph: ComputeGraph, spec: BackendSpec) -> None:
             )
 
 
-def fit(array: Array) -> Array:
-    """Return the array itself when an engine can read its memory as it lies, else a copy that it can."""
-    if array.dtype.byteorder == _FOREIGN:
-        array = array.astype(array.dtype.newbyteorder("="))
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+def _with_alternatives(error: UnsupportedOpError, graph: ComputeGraph, engine: str) -> UnsupportedOpError:
+    """Return the error with the engines that do have the operators which its text names."""
+    named = [operator for operator in graph.operators() if operator in _words(error.message)]
+    known = [set(engines_with(operator)) - {engine} for operator in named]
+    having = sorted(set.intersection(*known)) if known else []
+    if not having:
+        return error
+    return UnsupportedOpError(
+        error.message, hint=f"{', '.join(having)} passed the standard's tests of {', '.join(named)}"
+    )
+
+
+def _words(text: str) -> set[str]:
+    return {word for part in text.split() for word in part.strip(".,;:()'\"").replace(":", ".").split(".")}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from burnish.bundle.runtime_lock import Policy
+from burnish.runtime.backend import Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class ServeConfig:
     """Worker processes for each version."""
     threads: int = 1
     """Threads of the engine in each worker; 0 leaves the choice to the engine."""
+    memory: Memory = "fast"
+    """``low`` makes each worker hold every weight once: smaller, and slower to load."""
     request_timeout_s: float = 30.0
     """How long a request may take; a worker that takes longer is replaced."""
     load_timeout_s: float = 120.0

@@ -41,7 +41,9 @@ class Version:
         self._instances: list[Instance] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._closed = False
-        self._settings = Settings(str(path), config.threads, config.max_batch_size, config.lock_policy)
+        self._settings = Settings(
+            str(path), config.threads, config.memory, config.max_batch_size, config.lock_policy
+        )
         limits = BatchLimits(
             max_batch_size=config.max_batch_size,
             max_queue_delay_us=config.max_queue_delay_us,

@@ -19,8 +19,10 @@ import msgspec
 from burnish import logs
 from burnish.errors import BackendError, BurnishError
 from burnish.logs import get_logger
+from burnish.runtime.backend import Memory, SessionOptions
 from burnish.serve import source
-from burnish.serve.slab import Slab, read, write
+from burnish.serve.landing import Landing
+from burnish.serve.slab import Slab, read
 
 log = get_logger(__name__)
 
@@ -34,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     path: str
     threads: int
+    memory: Memory
     max_batch_size: int
     lock_policy: str
     log_level: str = "warning"
@@ -47,7 +50,8 @@ def main() -> None:
     settings = msgspec.json.decode(sys.argv[3], type=Settings)
     logs.configure(level=settings.log_level)
     try:
-        loaded = source.load(Path(settings.path), threads=settings.threads, lock_policy=settings.lock_policy)
+        options = SessionOptions(threads=settings.threads, memory=settings.memory)
+        loaded = source.load(Path(settings.path), options, lock_policy=settings.lock_policy)
         source.check_golden(loaded)
         source.warm_up(loaded, iter(buckets(settings.max_batch_size)))
     except Exception as error:
@@ -63,8 +67,9 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # the collector need not look at what stays for good
     _send(connection, {"ready": ready})
+    landing = Landing(session, slab)
     while message := connection.recv(MAX_MESSAGE):
-        _send(connection, _run(session, slab, msgspec.json.decode(message)))
+        _send(connection, _run(landing, slab, msgspec.json.decode(message)))
 
 
 def buckets(max_batch_size: int) -> list[int]:
@@ -73,10 +78,9 @@ def buckets(max_batch_size: int) -> list[int]:
     return [*sizes, max_batch_size]
 
 
-def _run(session: Any, slab: Slab, message: dict[str, Any]) -> dict[str, Any]:
+def _run(landing: Landing, slab: Slab, message: dict[str, Any]) -> dict[str, Any]:
     try:
-        outputs = session.run(read(slab, message["layout"]))
-        return {"layout": write(slab, outputs, start=message["end"])}
+        return {"layout": landing.run(read(slab, message["layout"]), start=message["end"])}
     except Exception as error:  # whatever an engine raises costs this batch, not the worker
         return {"error": _described(error, "the engine failed")}
 

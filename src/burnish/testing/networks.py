@@ -5,7 +5,7 @@ trained weights are needed (and none are downloaded). Each module follows its pa
 the variant of torchvision, which strides in the 3x3 convolution of a bottleneck.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import numpy as np
@@ -132,7 +132,7 @@ class _Layer(nn.Module):
         return y
 
 
-_BUILDERS = {
+_BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "resnet18": lambda: ResNet((2, 2, 2, 2), bottleneck=False),
     "resnet50": lambda: ResNet((3, 4, 6, 3), bottleneck=True),
     "minilm": Encoder,
@@ -154,7 +154,11 @@ def build(name: str) -> nn.Module:
         torch.manual_seed(_SEED)
         module = _BUILDERS[name]()
         for part in module.modules():
-            if isinstance(part, nn.BatchNorm2d):
+            if (
+                isinstance(part, nn.BatchNorm2d)
+                and part.running_mean is not None
+                and part.running_var is not None
+            ):
                 nn.init.uniform_(part.running_mean, -0.1, 0.1)
                 nn.init.uniform_(part.running_var, 0.8, 1.2)
                 nn.init.uniform_(part.weight, 0.5, 1.0)

@@ -10,6 +10,7 @@ from burnish.cli.main import main
 from burnish.graph import load
 from burnish.runtime import device_table
 from burnish.testing import graphs
+from burnish.testing.probes import PROBED
 
 
 @pytest.fixture
@@ -102,7 +103,9 @@ def test_infer_with_made_up_inputs_shows_a_table(burnish, model):
 
 
 def test_bench_measures_every_contender(burnish, model):
-    code, out, _ = burnish("bench", model, "--backends", "onnxruntime,torch", "--rounds", 3, "--json")
+    code, out, _ = burnish(
+        "bench", model, "--backends", "onnxruntime,torch", "--rounds", 3, "--peak", "none", "--json"
+    )
     facts = json.loads(out)
     assert code == 0
     assert list(facts["contenders"]) == [f"{model} on onnxruntime", f"{model} on torch"]
@@ -120,10 +123,10 @@ def test_bench_skips_and_names_what_an_engine_lacks(burnish, tmp_path):
         <ir_version: 8, opset_import: ["" : 17]>
         g (float[2, 2] x) => (float[2, 2] y) { y = Hardmax(x) }
     """).save(path)
-    code, out, _ = burnish("bench", path, "--rounds", 2, "--json")
+    code, out, _ = burnish("bench", path, "--rounds", 2, "--peak", "none", "--json")
     assert code == 0
     assert "Hardmax" in json.loads(out)["skipped"][f"{path} on torch"]
-    code, _, err = burnish("bench", path, "--rounds", 2, "--backends", "torch")
+    code, _, err = burnish("bench", path, "--rounds", 2, "--peak", "none", "--backends", "torch")
     assert code == 2
     assert "Hardmax" in err
 
@@ -138,9 +141,32 @@ def test_doctor_tells_what_works_and_why_the_rest_does_not(burnish):
         assert probes[engine, "cpu"]["works"], probes[engine, "cpu"]
         assert probes[engine, "cpu"]["version"]
     assert all(probe["works"] or probe["reason"] for probe in probes.values())
+    for probe in probes.values():
+        for dtype, answer in probe["dtypes"].items():
+            assert answer["works"] == (answer["first_run_ms"] is not None) == (not answer["reason"]), dtype
+    assert {d for d, a in probes["openvino", "cpu"]["dtypes"].items() if a["works"]} == set(PROBED)
+    assert "Gemm" in probes["onnxruntime", "cpu"]["dtypes"]["bfloat16"]["reason"]
     code, out, _ = burnish("doctor")
     assert code == 0
     assert "onnxruntime" in out
+    assert "bf16" in out
+
+
+def test_infer_says_where_it_really_ran(burnish, model):
+    absent = next(status.device for _, status in device_table() if not status.available)
+    arguments = ["infer", model, "--random", "--device", absent]
+    code, _, err = burnish(*arguments)
+    assert code == 2
+    assert absent in err
+    code, out, _ = burnish(*arguments, "--fallback", absent, "--fallback", "cpu", "--placement", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["device"] == "cpu"
+    assert {one["operator"] for one in facts["placement"]} == set(graphs.network().operators())
+    assert {one["where"] for one in facts["placement"]} == {"CPUExecutionProvider"}
+    code, out, _ = burnish("infer", model, "--random", "--placement")
+    assert code == 0
+    assert "CPUExecutionProvider" in out
 
 
 @pytest.mark.parametrize(

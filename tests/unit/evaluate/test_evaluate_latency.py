@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from burnish.evaluate.latency import BenchConfig, Latency, benchmark, ratio
+from burnish.evaluate.accuracy import Interval
+from burnish.evaluate.latency import BenchConfig, Latency, Rounds, benchmark, ratio, verdict
 
 QUICK = BenchConfig(rounds=6, warmup=1, min_sample_ms=0.0, pause_s=0.0)
 
@@ -57,3 +58,29 @@ def test_an_error_of_a_contender_comes_out():
 def test_configuration_is_checked(wrong):
     with pytest.raises(ValueError, match="at least 1"):
         BenchConfig(**wrong)
+
+
+def test_an_interrupted_measurement_keeps_its_finished_rounds():
+    calls = []
+
+    def stopping():
+        calls.append(1)
+        if len(calls) == 7:  # in the third round: one call to warm up, three to time it, then one a round
+            raise KeyboardInterrupt
+
+    rounds = Rounds({"steady": lambda: None, "stopping": stopping}, QUICK)
+    assert rounds.results() == {}
+    with pytest.raises(KeyboardInterrupt):
+        rounds.run()
+    kept = rounds.results()
+    assert rounds.done == 2
+    assert {name: len(latency.samples_ms) for name, latency in kept.items()} == {"steady": 2, "stopping": 2}
+    rounds.run()
+    assert rounds.done == len(rounds.results()["steady"].samples_ms) == QUICK.rounds
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"), [(1.1, 1.3, "faster"), (0.7, 0.9, "slower"), (0.9, 1.1, "no difference")]
+)
+def test_verdict(low, high, words):
+    assert verdict(Interval((low + high) / 2, low, high, n=30)) == words

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.errors import InputError
-from burnish.graph.capture import capture
+from burnish.errors import InputError, ShapeError
+from burnish.graph.capture import OPSET, capture
+from burnish.graph.other_sizes import check_other_sizes
+from burnish.testing import graphs
 
 
 class Classifier(nn.Module):
@@ -95,3 +97,76 @@ def test_what_only_torchscript_can_trace_is_captured_by_it():
     assert graph.signature.batch_symbol == "batch"
     expected = scripted(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(graph.infer(x)["y"], expected, rtol=1e-5, atol=1e-6)
+
+
+class Lookup(nn.Module):
+    """Values inside it get the names of its operators, such as embedding."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(20, 4)
+        self.positions = nn.Embedding(12, 4)
+
+    def forward(self, tokens):
+        return self.table(tokens) + self.positions.weight[: tokens.shape[1]]
+
+
+class Double(nn.Module):
+    def forward(self, x):
+        return {"y": 2 * x}
+
+
+class FixesLength(nn.Module):
+    def forward(self, tokens):
+        return tokens + torch.arange(5)
+
+
+class Mirror(nn.Module):
+    def forward(self, x):
+        return x, x + 1
+
+
+def test_further_axes_may_vary():
+    module = Lookup()
+    graph = capture(
+        module,
+        {"tokens": np.zeros((2, 5), np.int64)},
+        output_names=["embedding"],
+        dynamic={"tokens": {1: "length"}},
+    )
+    # an inner value called embedding must not send the capture to the older exporter
+    assert graph.model.opset_imports[""] == OPSET
+    assert str(graph.signature.inputs[0]) == "tokens: int64[batch, length]"
+    assert str(graph.signature.outputs[0]) == "embedding: float32[batch, length, 4]"
+    for length in (1, 9):
+        tokens = np.arange(3 * length).reshape(3, length) % 20
+        expected = module(torch.from_numpy(tokens)).detach().numpy()
+        np.testing.assert_allclose(graph.infer(tokens)["embedding"], expected, rtol=1e-6)
+
+
+def test_a_traced_graph_that_holds_for_one_size_only_is_found_out():
+    module, inputs = nn.Softsign(), {"x": np.ones((2, 3), np.float32)}
+    with pytest.raises(InputError, match=r"gives other answers than the module with x \[3, 3\]"):
+        check_other_sizes(graphs.double(), module, inputs, {"x": {0: "batch"}})
+    check_other_sizes(graphs.double(), Double(), inputs, {"x": {0: "batch"}})
+
+
+def test_an_axis_that_the_module_fixes_is_an_error():
+    with pytest.raises(InputError, match=r"does not run with tokens \[3, 6\]"):
+        capture(FixesLength(), {"tokens": np.ones((2, 5), np.float32)}, dynamic={"tokens": {1: "length"}})
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "words"), [({"token": {1: "n"}}, "no input"), ({"tokens": {2: "n"}}, "axis 2")]
+)
+def test_dynamic_names_what_there_is(dynamic, words):
+    with pytest.raises(ShapeError, match=words):
+        capture(Lookup(), {"tokens": np.zeros((2, 5), np.int64)}, dynamic=dynamic)
+
+
+def test_an_output_that_is_an_input_has_its_own_name():
+    graph = capture(Mirror(), {"x": np.ones((2, 3), np.float32)}, output_names=["same", "next"])
+    assert graph.signature.input_names == ["x"]
+    assert graph.signature.output_names == ["same", "next"]
+    x = np.ones((4, 3), np.float32)
+    np.testing.assert_array_equal(graph.infer(x)["same"], x)

@@ -3,7 +3,7 @@
 import pytest
 
 from burnish.errors import ShapeError
-from burnish.testing import graphs
+from burnish.testing import graphs, networks
 
 
 def test_network_by_hand():
@@ -67,3 +67,16 @@ def test_quantized_graphs_are_costed_too():
     cost = graph.cost(batch=3)
     assert cost.macs == 3 * 4 * 4
     assert cost.uncosted == {}
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+@pytest.mark.parametrize("batch", [1, 6])
+def test_every_node_of_well_known_architectures_is_costed(name, batch):
+    graph = networks.graph(name)
+    cost = graph.cost(batch)
+    assert cost.uncosted == {}
+    assert len(cost.nodes) == len(graph.model.graph)
+    assert cost.macs == batch * graph.macs()
+    operators = cost.by_operator()
+    assert sum(item.flops for item in operators) == cost.flops
+    assert sum(item.count for item in operators) == len(cost.nodes)

@@ -119,6 +119,24 @@ def test_output_without_declared_shape_is_inferred():
     assert ComputeGraph(proto.SerializeToString()).signature.outputs[0].shape == ("batch", 3)
 
 
+def test_external_data_and_an_output_without_a_shape(tmp_path):
+    path = external_model(tmp_path)
+    proto = onnx.load(path, load_external_data=False)
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    path.write_bytes(proto.SerializeToString())
+    assert load(path).signature.outputs[0].shape == ("batch", 4)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = external_model(inner)
+    (inner / "weights.bin").rename(tmp_path / "elsewhere")
+    (inner / "weights.bin").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="external data cannot be read"):
+        load(path)
+
+
 def test_sequence_inputs_are_refused_by_name():
     values = helper.make_tensor_sequence_value_info("items", TensorProto.FLOAT, [2])
     y = helper.make_tensor_value_info("n", TensorProto.INT64, [])

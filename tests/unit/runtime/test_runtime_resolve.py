@@ -21,11 +21,25 @@ def test_unknown_device_lists_what_works_and_why_the_rest_does_not():
     assert isinstance(caught.value, ValueError)
     text = caught.value.message
     assert "'cpuu'" in text
-    assert "cpu (onnxruntime, openvino, torch)" in text
+    assert "cpu (onnxruntime, openvino, torch" in text
     for backend, status in device_table():
         if not status.available:
             assert f"{status.device} ({backend.spec.name}): {status.reason}" in text
     assert caught.value.hint == "did you mean 'cpu'?"
+
+
+def test_known_device_is_explained_by_what_was_meant():
+    with pytest.raises(UnsupportedDeviceError) as caught:
+        resolve("npu")
+    assert "npu (openvino): OpenVINO finds no NPU" in caught.value.message
+    assert "cuda" not in caught.value.message
+    assert "doctor" in caught.value.hint
+
+
+@pytest.mark.parametrize("device", ["cpu:1", "cuda:x", "cuda:-1"])
+def test_number_that_makes_no_sense_is_refused(device):
+    with pytest.raises(UnsupportedDeviceError, match=device):
+        resolve(device)
 
 
 def test_device_of_another_engine_is_refused():

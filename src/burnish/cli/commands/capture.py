@@ -1,4 +1,4 @@
-"""Capture a PyTorch task's model, or check an ONNX file, into one graph."""
+"""Capture a PyTorch task, a Hugging Face folder, TFLite or ONNX into one graph."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from burnish.cli.render import JsonOption, emit_json, err, table
-from burnish.errors import ConfigError
+from burnish.errors import ConfigError, ShapeError
 from burnish.graph import ComputeGraph
 from burnish.graph.cost import GraphCost
 from burnish.units import format_bytes, format_count
@@ -18,7 +18,10 @@ app = typer.Typer()
 def capture_source(
     source: Annotated[
         str,
-        typer.Argument(help="An ONNX file; or a task: its name, such as digits, or the path of a task.py."),
+        typer.Argument(
+            help="An ONNX or TFLite file; a Hugging Face folder (config.json, *.safetensors); or a task: its name, "
+            "such as digits, or the path of a task.py."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where to write the graph.")],
     weights: Annotated[
@@ -31,8 +34,9 @@ def capture_source(
     json: JsonOption = False,
 ) -> None:
     """Write one self-contained ONNX graph, checked, and show its signature and cost."""
+    sizes = parse_sizes(size or [])
     graph = _graph(source, weights)
-    cost = graph.cost(batch, sizes=parse_sizes(size or []))
+    cost = _cost(graph, batch, sizes)
     graph.save(out)
     if json:
         emit_json(_facts(graph, cost) | {"path": out})
@@ -57,11 +61,19 @@ def parse_sizes(pairs: list[str]) -> dict[str, int]:
 
 
 def _graph(source: str, weights: Path | None) -> ComputeGraph:
-    if source.endswith(".onnx") or (Path(source).is_file() and not source.endswith(".py")):
-        if weights is not None:
-            raise ConfigError("--weights belong to a task's model, but the source is an ONNX file")
-        return ComputeGraph(source)
-    return _task_graph(source, weights)
+    from burnish.graph.huggingface import capture_folder, is_model_folder
+    from burnish.graph.tflite import capture_tflite, is_tflite
+
+    path = Path(source)
+    if path.suffix == ".py" or not (
+        path.suffix or path.is_file() or is_model_folder(path) or len(path.parts) > 1
+    ):
+        return _task_graph(source, weights)
+    if weights is not None:
+        raise ConfigError(f"--weights belong to a task's model, but {source} has its own")
+    if path.is_dir():
+        return capture_folder(path)
+    return capture_tflite(path) if path.suffix == ".tflite" or is_tflite(path) else ComputeGraph(path)
 
 
 def _task_graph(reference: str, weights: Path | None) -> ComputeGraph:
@@ -81,34 +93,61 @@ def _task_graph(reference: str, weights: Path | None) -> ComputeGraph:
     return capture(module, task.split("valid").take(np.arange(2)).inputs, output_names=task.output_names)
 
 
-def _facts(graph: ComputeGraph, cost: GraphCost) -> dict[str, Any]:
+def _cost(graph: ComputeGraph, batch: int, sizes: dict[str, int]) -> GraphCost | None:
+    """Return the cost; None when a symbolic dimension has no size and the caller asked for none."""
+    try:
+        return graph.cost(batch, sizes=sizes)
+    except ShapeError as error:
+        if sizes:
+            raise
+        err.print(f"no cost: {error}", soft_wrap=True, highlight=False, markup=False)
+        return None
+
+
+def _facts(graph: ComputeGraph, cost: GraphCost | None) -> dict[str, Any]:
     return {
         "digest": graph.digest,
         "signature": graph.signature.to_dict(),
         "operators": graph.operators(),
         "parameters": graph.parameters,
         "size_bytes": graph.size_bytes,
-        "macs": cost.macs,
-        "flops": cost.flops,
-        "bytes": cost.bytes,
-        "uncosted": cost.uncosted,
+        "macs": cost and cost.macs,
+        "flops": cost and cost.flops,
+        "bytes": cost and cost.bytes,
+        "uncosted": cost and cost.uncosted,
     }
 
 
-def _show(graph: ComputeGraph, cost: GraphCost, batch: int) -> None:
+def show_signature(graph: ComputeGraph) -> None:
+    """Print the inputs and outputs of a graph."""
     sides = (("input", graph.signature.inputs), ("output", graph.signature.outputs))
     table(
         "signature",
-        ["", "name", "dtype", "shape"],
-        [(side, s.name, s.dtype, ", ".join(map(str, s.shape))) for side, specs in sides for s in specs],
+        ["", "name", "dtype", "shape", "ragged axes", "layout"],
+        [
+            (
+                side,
+                s.name,
+                s.dtype,
+                *(", ".join(map(str, axes)) for axes in (s.shape, s.ragged)),
+                s.layout or "",
+            )
+            for side, specs in sides
+            for s in specs
+        ],
     )
+
+
+def _show(graph: ComputeGraph, cost: GraphCost | None, batch: int) -> None:
+    show_signature(graph)
     rows = [
         ("operators", ", ".join(f"{count} {op}" for op, count in graph.operators().items())),
         ("parameters", format_count(graph.parameters)),
         ("size", format_bytes(graph.size_bytes)),
-        (f"multiply-adds, batch {batch}", format_count(cost.macs)),
-        (f"memory traffic, batch {batch}", format_bytes(cost.bytes)),
     ]
-    if cost.uncosted:
+    if cost is not None:
+        rows.append((f"multiply-adds, batch {batch}", format_count(cost.macs)))
+        rows.append((f"memory traffic, batch {batch}", format_bytes(cost.bytes)))
+    if cost is not None and cost.uncosted:
         rows.append(("not costed", ", ".join(f"{count} {op}" for op, count in cost.uncosted.items())))
     table("graph", ["", "value"], rows)

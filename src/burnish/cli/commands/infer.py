@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import typer
 
 from burnish.cli.commands.capture import parse_sizes
-from burnish.cli.render import JsonOption, emit_json, err, table
+from burnish.cli.render import JsonOption, emit_json, err, plain, table
 from burnish.errors import ConfigError
 from burnish.files import write_atomic
 from burnish.graph import ComputeGraph, Signature
@@ -37,6 +38,11 @@ def infer(
     seed: Annotated[int, typer.Option(help="Of the made-up inputs.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="Where to run; see `burnish doctor`.")] = "cpu",
     backend: Annotated[str | None, typer.Option(help="Engine. [default: the preferred one]")] = None,
+    fallback: Annotated[
+        list[str] | None,
+        typer.Option(help="Device to try when --device cannot be used here; may be repeated."),
+    ] = None,
+    placement: Annotated[bool, typer.Option("--placement", help="Show which operators ran where.")] = False,
     threads: Annotated[int, typer.Option(help="Threads; 0 leaves them to the engine.", min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the outputs to this .npz file.")] = None,
     json: JsonOption = False,
@@ -51,26 +57,33 @@ def infer(
         if source
         else random_inputs(graph.signature, batch=batch, sizes=sizes, seed=seed)
     )
-    with open_session(
-        graph, device=device, backend=backend, options=SessionOptions(threads=threads)
-    ) as session:
+    options = SessionOptions(threads=threads)
+    with open_session(graph, device=device, backend=backend, options=options, fallback=fallback) as session:
         begin = time.perf_counter()
         outputs = session.run(inputs)
         elapsed_ms = (time.perf_counter() - begin) * 1000
+        placed = session.placement() if placement else ()
     if out is not None:
         _save(out, outputs)
     if json:
-        emit_json(
-            {"backend": session.backend, "device": device, "first_run_ms": elapsed_ms}
-            | {"outputs": _typed(outputs, graph.signature)}
-        )
-    else:
+        facts = {"backend": session.backend, "device": session.device, "first_run_ms": elapsed_ms}
+        where = {"placement": [plain(one) for one in placed]} if placement else {}
+        emit_json(facts | where | {"outputs": _typed(outputs, graph.signature)})
+        return
+    table(
+        f"outputs of {session.backend} on {session.device}",
+        ["name", "dtype", "shape", "values"],
+        [(name, a.dtype, list(a.shape), _preview(a)) for name, a in outputs.items()],
+    )
+    if placement:
+        counts = Counter((one.operator, one.where) for one in placed)
         table(
-            f"outputs of {session.backend} on {device}",
-            ["name", "dtype", "shape", "values"],
-            [(name, a.dtype, list(a.shape), _preview(a)) for name, a in outputs.items()],
+            "placement",
+            ["operator", "where", "nodes"],
+            [(*key, count) for key, count in counts.most_common()],
+            numeric=["nodes"],
         )
-        err.print(f"first run {format_ms(elapsed_ms)}", highlight=False)
+    err.print(f"first run {format_ms(elapsed_ms)}", highlight=False)
 
 
 def _typed(outputs: dict[str, Array], signature: Signature) -> list[dict[str, Any]]:

@@ -35,6 +35,9 @@ def serve(
     ] = None,
     instances: Annotated[int | None, typer.Option(help="Worker processes a version. [default: 1]")] = None,
     threads: Annotated[int | None, typer.Option(help="Engine threads a worker. [default: 1]")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="fast, or low: workers hold each weight once. [default: fast]")
+    ] = None,
     request_timeout_s: Annotated[
         float | None, typer.Option(help="Longest request, seconds. [default: 30]")
     ] = None,
@@ -56,6 +59,7 @@ def serve(
         "max_queue_delay_us": max_queue_delay_us,
         "instances": instances,
         "threads": threads,
+        "memory": memory,
         "request_timeout_s": request_timeout_s,
         "lock_policy": lock_policy,
     }

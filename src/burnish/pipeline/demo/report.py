@@ -88,7 +88,7 @@ def _engines(story: Story) -> Section:
             row["backend"],
             row["output"],
             f"{row['max_abs']:.2e}",
-            f"{row['max_rel']:.2e}",
+            f"{row['range_rel']:.2e}",
             f"{row['cosine']:.7f}",
             "-" if row["top1_agreement"] is None else f"{row['top1_agreement']:.1%}",
             "agrees" if row["ok"] else "differs",

@@ -1,28 +1,36 @@
-"""PyTorch: the graph is carried out node by node with torch's own functions."""
+"""PyTorch: eager, compiled by Inductor when first run, or compiled by Inductor to a package."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import ml_dtypes
-import numpy as np
-import onnx
 import onnx_ir as ir
 
-from burnish.errors import DeviceError, UnsupportedOpError
+from burnish.errors import ConfigError, DeviceError, InputError, nearest
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import DTYPES, Array
 from burnish.plugins import require
-from burnish.runtime.backend import BackendSpec, DeviceStatus, SessionOptions
+from burnish.runtime.backend import (
+    BackendSpec,
+    DeviceStatus,
+    Placed,
+    SessionOptions,
+    bind_by_copy,
+)
+from burnish.runtime.failures import failure
+from burnish.runtime.importing import raised
 
-if TYPE_CHECKING:
-    from burnish.runtime.torch_ops.node import Node
-
+MODES = ("eager", "inductor", "aotinductor")
 _OLDEST_OPSET = 13
 _CONVERT_TO = 18
 
 
 class TorchBackend:
-    """PyTorch in eager mode."""
+    """PyTorch. ``options.extra`` knows ``mode``, one of `MODES`.
+
+    - ``eager``: the graph is carried out node by node with torch's own functions.
+    - ``inductor``: the graph is traced and compiled by ``torch.compile``, weights frozen into it.
+    - ``aotinductor``: the same, compiled to a package with a runtime of its own, which Python is not part of.
+    """
 
     spec = BackendSpec(
         name="torch",
@@ -47,127 +55,124 @@ class TorchBackend:
     def open(self, graph: ComputeGraph, *, device: str, options: SessionOptions) -> "TorchSession":
         """Load a graph; see `burnish.runtime.Backend.open`.
 
-        Eager PyTorch does not rewrite graphs, so that ``options.optimization`` makes no difference; its
-        threads are those of the whole process.
+        ``options.optimization`` makes no difference; the threads are those of the whole process. The compiled
+        modes compile for free sizes where torch can, and anew for sizes of which it cannot: the first request
+        of such a size waits.
+
+        Raises:
+            ConfigError: An option or its value is unknown.
+            CompileError: A compiled mode has no C++ compiler, or torch cannot trace or compile the graph.
         """
         torch = _torch()
-        if options.extra:
-            raise UnsupportedOpError(
-                f"the torch back end has no options of its own, got {', '.join(options.extra)}"
-            )
+        mode = _mode(options.extra)
         if options.threads:
             torch.set_num_threads(options.threads)
-        return TorchSession(torch, _modern(graph.model), graph.signature.output_names, device)
+        from burnish.runtime.torch_ops.interpreter import Interpreter
+
+        interpreter = Interpreter(_modern(graph.model), device)
+        session = TorchSession(interpreter, graph, device)
+        if mode != "eager":
+            from burnish.runtime.torch_ops.compiled import CompiledGraph
+
+            session.use(CompiledGraph(interpreter, graph.signature, packaged=mode == "aotinductor"))
+        return session
 
 
 class TorchSession:
-    """The nodes of a graph in order, with its weights on the device."""
+    """A loaded graph: carried out node by node, or by what it was compiled to."""
 
-    def __init__(self, torch: Any, model: ir.Model, outputs: list[str], device: str) -> None:
-        from burnish.runtime.torch_ops import TABLE, refusal
-
-        self._torch = torch
+    def __init__(self, interpreter: Any, graph: ComputeGraph, device: str) -> None:
+        self._interpreter = interpreter
+        self._compiled: Any = None
         self._device = device
-        self._outputs = outputs
-        nodes = [_plain(node) for node in model.graph]
-        refused = sorted({why for node in nodes if node.op != "Constant" and (why := refusal(node))})
-        if refused:
-            raise UnsupportedOpError(
-                f"the torch back end has no {', '.join(refused)}", hint="try onnxruntime or openvino"
-            )
-        self._steps = [(TABLE[node.op], node) for node in nodes if node.op != "Constant"]
-        self._weights = {name: self._to_torch(array) for name, array in _constants(model, nodes).items()}
-        self._last_use = {name: i for i, (_, node) in enumerate(self._steps) for name in node.inputs}
+        self._signature = graph.signature
+        self._placement = tuple(
+            Placed(node.op, "", "CPU" if device == "cpu" else device) for node in interpreter.steps
+        )
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once; see `burnish.runtime.Session.run`."""
+    def use(self, compiled: Any) -> None:
+        """Run what the graph was compiled to from now on, after compiling for two rows to see that it can."""
+        compiled.compile_ahead()
+        self._compiled = compiled
+
+    def run(
+        self, inputs: Mapping[str, Array], outputs: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        """Run once; see `burnish.runtime.Session.run`.
+
+        On the CPU inputs are read where they lie, and fresh outputs are torch's own memory. Given ones are
+        copied into, from the device itself.
+
+        Raises:
+            CompileError: The graph cannot be compiled for sizes that come for the first time.
+        """
+        torch = _torch()
+        from burnish.runtime.torch_ops.memory import from_array, storages, to_array, write_into
+
+        interpreter = self._interpreter  # read once: another thread may close it
+        if interpreter is None:
+            raise DeviceError("the torch session is closed")
         try:
-            values: dict[str, Any] = {name: self._to_torch(array) for name, array in inputs.items()}
-            with self._torch.inference_mode():
-                for index, (function, node) in enumerate(self._steps):
-                    self._step(values, index, function, node)
-                return {name: self._to_numpy(self._value(values, name)) for name in self._outputs}
+            given = [from_array(inputs[name], self._device) for name in self._signature.input_names]
+            with torch.inference_mode():
+                results = self._call(interpreter, given)
+                named = dict(zip(self._signature.output_names, results, strict=True))
+                if outputs is not None:
+                    for name, tensor in named.items():
+                        write_into(name, tensor, outputs[name])
+                    return dict(outputs)
+            taken = storages([*given, *interpreter.buffers()])
+            arrays = {}
+            for name, tensor in named.items():
+                block = tensor.untyped_storage().data_ptr()
+                # a result may share memory with an input, a weight or another result: the caller gets its own
+                arrays[name] = to_array(tensor.clone() if block in taken else tensor)
+                taken.add(block)
+            return arrays
         except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            raise DeviceError(f"torch failed while running: {error}") from error
+            if isinstance(error, InputError):
+                raise
+            raise failure("torch", str(error)) from error
+
+    def bind(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> Callable[[], None]:
+        """Bind; see `burnish.runtime.Session.bind`."""
+        return bind_by_copy(self, inputs, outputs)
+
+    def placement(self) -> tuple[Placed, ...]:
+        """Tell which operator runs where: all of them on the device."""
+        return self._placement
 
     def close(self) -> None:
-        """Let go of the weights."""
-        self._steps, self._weights = [], {}
+        """Let go of the weights, and of what was compiled."""
+        self._interpreter = None
+        if self._compiled is not None:
+            self._compiled.close()
+            self._compiled = None
 
-    def _step(self, values: dict[str, Any], index: int, function: Any, node: "Node") -> None:
-        arguments = [self._value(values, name) if name else None for name in node.inputs]
-        results = function(node, *arguments)
-        results = results if isinstance(results, tuple) else (results,)
-        values.update(zip(node.outputs, results, strict=False))
-        for name in node.inputs:  # let go of what no later node reads, as an engine's arena would
-            if self._last_use[name] == index and name not in self._outputs:
-                values.pop(name, None)
+    def _call(self, interpreter: Any, given: list[Any]) -> Any:
+        compiled = self._compiled
+        # compilers assume that there is something to compute
+        if compiled is None or not all(tensor.numel() for tensor in given):
+            return interpreter(*given)
+        return compiled(*given)
 
-    def _value(self, values: dict[str, Any], name: str) -> Any:
-        return values[name] if name in values else self._weights[name]
 
-    def _to_torch(self, array: Array) -> Any:
-        if array.dtype == ml_dtypes.bfloat16:
-            tensor = self._torch.from_numpy(array.view(np.int16).copy()).view(self._torch.bfloat16)
-        else:
-            tensor = self._torch.from_numpy(array if array.flags.writeable else array.copy())
-        return tensor.to(self._device)
-
-    def _to_numpy(self, tensor: Any) -> Array:
-        tensor = tensor.detach().cpu().contiguous()
-        if tensor.dtype == self._torch.bfloat16:
-            array: Array = tensor.view(self._torch.int16).numpy().view(ml_dtypes.bfloat16).copy()
-            return array
-        # a result may share memory with an input or a weight: the caller gets its own
-        return np.array(tensor.numpy(), copy=True)
+def _mode(extra: Mapping[str, str]) -> str:
+    unknown = next((name for name in extra if name != "mode"), None)
+    if unknown is not None:
+        raise ConfigError(f"the torch back end has no option {unknown!r}", hint=nearest(unknown, ["mode"]))
+    mode = extra.get("mode", "eager")
+    if mode not in MODES:
+        raise ConfigError(f"torch has no mode {mode!r}", hint=nearest(mode, MODES))
+    return mode
 
 
 def _modern(model: ir.Model) -> ir.Model:
     """Return the model in an opset that the functions follow."""
-    version = model.graph.opset_imports.get("", _CONVERT_TO)
-    if version >= _OLDEST_OPSET:
+    if model.graph.opset_imports.get("", _CONVERT_TO) >= _OLDEST_OPSET:
         return model
-    try:
-        proto = onnx.version_converter.convert_version(ir.serde.serialize_model(model), _CONVERT_TO)
-    except Exception as error:  # the converter raises plain RuntimeErrors, and others, for what it lacks
-        raise UnsupportedOpError(
-            f"the torch back end cannot raise opset {version} to {_CONVERT_TO}: {error}",
-            hint="export with opset 13 or later, or try onnxruntime",
-        ) from error
+    proto = raised(ir.serde.serialize_model(model), oldest=_OLDEST_OPSET, to=_CONVERT_TO, engine="torch")
     return ir.serde.deserialize_model(proto)
-
-
-def _constants(model: ir.Model, nodes: "list[Node]") -> dict[str, Array]:
-    stored = {
-        str(name): value.const_value.numpy()
-        for name, value in model.graph.initializers.items()
-        if value.const_value is not None
-    }
-    for node in nodes:
-        if node.op == "Constant":
-            ((kind, value),) = node.attributes.items()
-            dtype = {"value_float": np.float32, "value_floats": np.float32}.get(kind)
-            stored[node.outputs[0]] = np.asarray(value, dtype)
-    return stored
-
-
-def _plain(node: ir.Node) -> "Node":
-    from burnish.runtime.torch_ops.node import Node
-
-    return Node(
-        op=node.op_type,
-        domain=node.domain,
-        inputs=tuple(value.name or "" if value is not None else "" for value in node.inputs),
-        outputs=tuple(value.name or "" for value in node.outputs),
-        attributes={name: _attribute(value) for name, value in node.attributes.items()},
-    )
-
-
-def _attribute(attribute: ir.Attr) -> Any:
-    value = attribute.value
-    if isinstance(value, ir.TensorProtocol):
-        return value.numpy()
-    return list(value) if isinstance(value, (tuple, list)) else value
 
 
 def _torch() -> Any:

@@ -1,11 +1,12 @@
 """ONNX operators as torch functions, for the back end that carries a graph out node by node.
 
-Each function takes the node, for its attributes, and the input tensors (None for an omitted one), and returns
-one tensor or a tuple. Semantics: the ONNX operator specification, opset 13 and later. These modules import
+Each function takes the node, for its attributes, and the input tensors (None for an omitted one, a numpy array
+where `host.STEERING` says that it reads numbers and they are known on the host), and returns one tensor or a
+tuple. Semantics: the ONNX operator specification, opset 13 and later. These modules import
 torch: only the torch back end loads them, and only when it opens a graph.
 """
 
-from burnish.runtime.torch_ops import elementwise, neural, quantized, reducing, shaping
+from burnish.runtime.torch_ops import elementwise, host, neural, quantized, reducing, shaping
 from burnish.runtime.torch_ops.node import Function, Node
 
 TABLE: dict[str, Function] = {
@@ -35,7 +36,7 @@ def refusal(node: Node) -> str:
     """Say why a node cannot be carried out; empty when it can."""
     if node.domain not in ("", "ai.onnx"):
         return f"{node.domain}::{node.op}"
-    if node.op not in TABLE:
+    if node.op not in TABLE and node.op not in host.OF_SIZES:
         return node.op
     if sum(map(bool, node.outputs)) > 1 and len(node.outputs) > _OUTPUTS.get(node.op, 1):
         return f"{node.op} with {len(node.outputs)} outputs"

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+
+from burnish.graph.signature import Array
 
 Function = Callable[..., Any]
 
@@ -25,9 +28,10 @@ class Node:
         return value.decode() if isinstance(value, bytes) else value
 
 
-def ints(tensor: torch.Tensor) -> list[int]:
-    """Return a tensor of sizes, axes or indices as Python integers."""
-    return [int(i) for i in tensor.reshape(-1).tolist()]
+def ints(values: torch.Tensor | Array) -> list[int]:
+    """Return sizes, axes or indices as Python integers; symbolic ones stay what they are."""
+    items: list[Any] = values.reshape(-1).tolist()
+    return items if isinstance(values, np.ndarray) else [int(item) for item in items]
 
 
 def without_node(function: Function) -> Function:

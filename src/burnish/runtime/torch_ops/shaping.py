@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from burnish.graph.signature import Array
 from burnish.runtime.torch_ops.node import Function, Node, ints
 
 _REDUCE = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
@@ -33,8 +34,9 @@ def _squeeze(_: Node, x: Tensor, axes: Tensor | None = None) -> Tensor:
 
 
 def _unsqueeze(_: Node, x: Tensor, axes: Tensor) -> Tensor:
-    rank = x.dim() + axes.numel()
-    for axis in sorted(axis % rank for axis in ints(axes)):
+    places = ints(axes)
+    rank = x.dim() + len(places)
+    for axis in sorted(axis % rank for axis in places):
         x = x.unsqueeze(axis)
     return x
 
@@ -132,12 +134,7 @@ def _border(mode: str, size: int, before: int, after: int) -> Tensor:
 def _constant_of_shape(node: Node, shape: Tensor) -> Tensor:
     value = node.get("value")
     fill = torch.zeros(1) if value is None else torch.from_numpy(value.copy())
-    return fill.to(shape.device).reshape(()).expand(ints(shape)).clone()
-
-
-def _shape(node: Node, x: Tensor) -> Tensor:
-    sizes = list(x.shape)[slice(node.get("start", 0), node.get("end"))]
-    return torch.tensor(sizes, dtype=torch.int64, device=x.device)
+    return fill.reshape(()).expand(ints(shape)).clone()
 
 
 def _transpose(node: Node, x: Tensor) -> Tensor:
@@ -167,12 +164,21 @@ def _space_to_depth(node: Node, x: Tensor) -> Tensor:
     return blocks.permute(order).reshape(n, c * size**2, h // size, w // size)
 
 
-def _range(_: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
-    return torch.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype, device=start.device)
+def _range(_: Node, start: Tensor | Array, limit: Tensor | Array, delta: Tensor | Array) -> Tensor:
+    given = (start, limit, delta)
+    tensors = [value for value in given if isinstance(value, Tensor)]
+    arrays = [value for value in given if not isinstance(value, Tensor) and value.dtype != object]
+    if tensors:
+        dtype = tensors[0].dtype
+    else:  # integers worked out on the host are int64, as Shape's are
+        dtype = torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype if arrays else torch.int64
+    first, last, step = (value.item() for value in given)
+    return torch.arange(first, last, step, dtype=dtype, device=tensors[0].device if tensors else None)
 
 
 def _expand(_: Node, x: Tensor, shape: Tensor) -> Tensor:
-    return x.expand(np.broadcast_shapes(tuple(x.shape), tuple(ints(shape))))
+    # not numpy's: sizes may be symbolic
+    return x.expand(torch.broadcast_shapes(tuple(x.shape), tuple(ints(shape))))  # type: ignore[no-untyped-call]
 
 
 TABLE: dict[str, Function] = {
@@ -189,8 +195,6 @@ TABLE: dict[str, Function] = {
     "Reshape": _reshape,
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
-    "Shape": _shape,
-    "Size": lambda _, x: torch.tensor(x.numel(), device=x.device),
     "Slice": _slice,
     "SpaceToDepth": _space_to_depth,
     "Split": _split,

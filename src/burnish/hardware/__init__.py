@@ -1,0 +1,1 @@
+"""What devices are and cost, and what this machine really does."""

@@ -1,0 +1,1 @@
+"""What the back end of ONNX Runtime is made of."""
