@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from burnish.errors import InputError
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -17,7 +19,12 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
 
     The data is on disk (fsync) before the rename, and the rename before the return, so that neither an
     interruption nor a power cut leaves a half-written ``path``.
+
+    Raises:
+        InputError: There is a folder of this name.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder", hint="give the path of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
     # With the permissions of any other new file: what is published is read by other users, such as a server's.

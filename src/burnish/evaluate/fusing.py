@@ -20,7 +20,7 @@ from burnish.evaluate.contenders import EngineChoice
 from burnish.evaluate.latency import BenchConfig, Latency, benchmark, ratio, verdict
 from burnish.graph import ComputeGraph
 from burnish.graph.fusion import Fused, PassReport, fuse, steps
-from burnish.graph.fusion.agreement import Run
+from burnish.graph.reference import Run
 from burnish.graph.signature import Array
 from burnish.runtime import CheckedSession, SessionOptions, open_session
 from burnish.runtime.backend import Optimization

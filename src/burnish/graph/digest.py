@@ -7,6 +7,7 @@ how often something is computed does.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import onnx_ir as ir
@@ -46,11 +47,16 @@ def tensor_digest(tensor: ir.TensorProtocol) -> bytes:
     return _join(tensor.dtype.name, str(tuple(tensor.shape.numpy())), raw(tensor))
 
 
+def _may_differ(node: ir.Node) -> bool:
+    """Two random draws are not one, nor need two calls of an operator that ONNX does not define be."""
+    return node.domain not in ("", "ai.onnx", "ai.onnx.ml") or node.op_type in RANDOM
+
+
 class _Hasher:
     """Counts the nodes whose equals need not compute equally, so that one is told from another."""
 
     def __init__(self) -> None:
-        self._unlike = 0
+        self._unlike: Counter[bytes] = Counter()
 
     def function(self, function: ir.Function) -> bytes:
         known = {value: _join("input", "0", str(index)) for index, value in enumerate(function.inputs)}
@@ -94,18 +100,14 @@ class _Hasher:
             ]
             given = "".join("1" if value.name else "0" for value in node.outputs)
             kind = repr((node.domain, node.op_type, node.overload))
-            digest = _join("node", kind, self._salt(node), given, *inputs, "attributes", *attributes)
+            digest = _join("node", kind, given, *inputs, "attributes", *attributes)
+            if _may_differ(node):
+                self._unlike[digest] += 1
+                digest = _join("unlike", str(self._unlike[digest]), digest)
             digests.append(digest)
             for index, value in enumerate(node.outputs):
                 known[value] = _join("output", str(index), digest)
         return digests
-
-    def _salt(self, node: ir.Node) -> str:
-        """Two random draws are not one, nor need two calls of an operator that ONNX does not define be."""
-        if node.domain in ("", "ai.onnx", "ai.onnx.ml") and node.op_type not in RANDOM:
-            return ""
-        self._unlike += 1
-        return str(self._unlike)
 
     def _attribute(self, attribute: ir.Attr, known: _Known, depth: int) -> bytes:
         head = repr((attribute.name, attribute.type.name))

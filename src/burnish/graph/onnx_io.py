@@ -23,14 +23,14 @@ def read_model(path: Path) -> ir.Model:
         UnsupportedOpError: It holds an operator that its opset does not have.
         InputError: The file is empty, truncated, not ONNX, or breaks the ONNX specification.
     """
-    if not path.exists():
-        raise NotFoundError(f"{path}: no such file", hint="check the path of the model")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder", hint="give the .onnx file inside it")
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path}: no such file", hint="check the path of the model") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder", hint="give the .onnx file inside it") from error
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise InputError(f"{path}: cannot be read: {error}") from error
     return _parse(data, str(path), path)
 
 
@@ -65,7 +65,11 @@ def _parse(data: bytes, source: str, path: Path | None) -> ir.Model:
     proto = _with_output_shapes(proto)
     _check(proto, source)
     _embed_attributes(proto.graph, source, path)
-    model = ir.serde.deserialize_model(proto)
+    try:
+        model = ir.serde.deserialize_model(proto)
+    except (ir.serde.SerdeError, ValueError) as error:
+        reason = error.__cause__ or error
+        raise InputError(f"{source}: breaks the ONNX specification: {reason}", hint=_HINT) from error
     if outside and path is not None:
         _map_weights(model, source, path.parent)
     return model
@@ -73,6 +77,10 @@ def _parse(data: bytes, source: str, path: Path | None) -> ir.Model:
 
 def _check_present(tensors: list[onnx.TensorProto], source: str, path: Path | None) -> None:
     for name in sorted({_location(tensor) for tensor in tensors}):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(
+                f"{source}: its external data {name!r} lies outside the model's folder", hint=_BESIDE
+            )
         if path is None or not (path.parent / name).is_file():
             raise NotFoundError(f"{source}: its external data {name!r} is missing", hint=_BESIDE)
 
@@ -167,7 +175,7 @@ def _map_weights(model: ir.Model, source: str, folder: Path) -> None:
                 raise _unreadable(source, f"{tensor.name!r} has {tensor.length} bytes, not {tensor.nbytes}")
             try:
                 tensor.numpy()
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, OverflowError) as error:
                 raise _unreadable(source, error) from error
 
 

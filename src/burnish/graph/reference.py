@@ -1,6 +1,6 @@
 """ONNX's own evaluator: slow, and right by definition."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import onnx
 import onnx_ir as ir
@@ -8,6 +8,9 @@ import onnx_ir as ir
 from burnish.errors import UnsupportedOpError
 from burnish.graph.signature import Array
 from burnish.graph.storing import to_bytes
+
+Run = Callable[[ir.Model, Mapping[str, Array]], dict[str, Array]]
+"""Carries a model out: arrays by name in, arrays by name out."""
 
 
 def run_reference(model: ir.Model, inputs: Mapping[str, Array]) -> dict[str, Array]:

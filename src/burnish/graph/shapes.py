@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from burnish.errors import ShapeError
+from burnish.errors import ShapeError, nearest
 from burnish.graph.signature import Array
 
 _MOST_ELEMENTS = 1024  # of a value that is computed: shapes and indices are small, weights are left alone
@@ -30,7 +30,7 @@ def sized_model(model: ir.Model, *, batch: int, sizes: Mapping[str, int]) -> ir.
         sizes: Sizes of the other symbolic dimensions; they go before ``batch``.
 
     Raises:
-        ShapeError: A symbolic dimension of an input has no size.
+        ShapeError: A symbolic dimension of an input has no size, or a size belongs to no dimension.
 
     Cost: one inference a node; no weight is copied or computed with.
     """
@@ -41,10 +41,11 @@ def sized_model(model: ir.Model, *, batch: int, sizes: Mapping[str, int]) -> ir.
     if sized.functions:
         sized = InlinePass()(sized).model
     graph = sized.graph
-    bound = _bind(graph, batch, sizes)
     declared = {
         value: value.shape for node in graph.all_nodes() for value in node.outputs if value.shape is not None
     }
+    _check_symbols(graph, declared, sizes)
+    bound = _bind(graph, batch, sizes)
     for value in declared:  # an exporter's own symbols need not be the inputs'
         value.shape = None
     _infer(graph, declared, bound)
@@ -60,6 +61,17 @@ def static_shape(value: ir.Value) -> tuple[int, ...] | None:
     if shape is None or not all(isinstance(dim, int) for dim in shape):
         return None
     return tuple(int(dim) for dim in shape if isinstance(dim, int))
+
+
+def _check_symbols(graph: ir.Graph, declared: Mapping[ir.Value, ir.Shape], sizes: Mapping[str, int]) -> None:
+    """A misspelt symbol would leave the right one with the size of the batch."""
+    shapes = [*declared.values(), *(value.shape for value in graph.inputs if value.shape is not None)]
+    symbols = {
+        dim.value for shape in shapes for dim in shape if isinstance(dim, ir.SymbolicDim) and dim.value
+    }
+    for name in sizes:
+        if name not in symbols:
+            raise ShapeError(f"no dimension of the graph is called {name!r}", hint=nearest(name, symbols))
 
 
 def _bind(graph: ir.Graph, batch: int, sizes: Mapping[str, int]) -> dict[str, int]:

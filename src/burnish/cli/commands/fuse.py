@@ -1,19 +1,22 @@
 """Fold and fuse a graph by checked passes; measure what each saves."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import onnx_ir as ir
 import typer
 
 from burnish.cli.commands.capture import parse_sizes
 from burnish.cli.options import BackendsOption
 from burnish.cli.render import JsonOption, emit_json, err, plain, progress, table
 from burnish.config import load_config
-from burnish.errors import ConfigError
+from burnish.errors import BackendError, ConfigError, UnsupportedOpError
 from burnish.evaluate.fusing import FusionGain, engine_run, measure_passes, usual_engines
 from burnish.evaluate.latency import BenchConfig
 from burnish.graph import ComputeGraph
 from burnish.graph.fusion import PASSES, Check, FusionReport, fuse
+from burnish.graph.reference import Run
 from burnish.graph.samples import random_inputs
 from burnish.graph.signature import Array
 from burnish.runtime import fingerprint
@@ -66,7 +69,7 @@ def fuse_model(
     graph = ComputeGraph(model) if opset is None else ComputeGraph(model).convert(opset)
     names = passes.split(",") if passes else None
     inputs = _inputs(graph, batch, size or []) if check or measure else {}
-    fused = fuse(graph, names, target=target, check=Check(inputs, engine_run()) if check else None)
+    fused = fuse(graph, names, target=target, check=Check(inputs, _checking_run()) if check else None)
     if out is not None:
         fused.graph.save(out)
     gain = _measured(graph, inputs, names, target, backends, threads, rounds) if measure else None
@@ -78,6 +81,21 @@ def fuse_model(
         _show_gain(gain)
     if out is not None:
         err.print(f"written to {out} ({fused.graph.digest})", soft_wrap=True, highlight=False)
+
+
+def _checking_run() -> Run:
+    run = engine_run()
+
+    def checking(model: ir.Model, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            return run(model, inputs)
+        except (BackendError, UnsupportedOpError) as error:
+            raise UnsupportedOpError(
+                f"the passes cannot be checked, for no engine runs the graph: {error.message}",
+                hint="--no-check leaves the comparison out",
+            ) from error
+
+    return checking
 
 
 def _inputs(graph: ComputeGraph, batch: int, size: list[str]) -> dict[str, Array]:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from burnish.cli.commands.capture import parse_sizes, show_signature
 from burnish.cli.render import JsonOption, emit_json, err, out, table
 from burnish.errors import BackendError, ParityError, UnsupportedOpError
 from burnish.graph import ComputeGraph
+from burnish.graph.agreement import largest_difference
 from burnish.graph.cost import Cost, GraphCost, NodeCost
 from burnish.graph.signature import Array
 from burnish.units import format_bytes, format_count
@@ -125,7 +125,7 @@ def convert(
     graph = ComputeGraph(model)
     converted = graph.convert(opset)
     inputs = random_inputs(graph.signature, batch=batch, sizes=parse_sizes(size or []))
-    difference = _difference(graph, converted, inputs)
+    difference = largest_difference(_answers(graph, inputs), _answers(converted, inputs))
     if difference > _TOLERANCE:
         raise ParityError(
             f"in opset {opset} the graph gives other answers: they differ by {difference:.2g} of their magnitude",
@@ -183,21 +183,6 @@ def _plain(cost: Cost) -> dict[str, Any]:
 
     facts: dict[str, Any] = plain(cost)
     return facts
-
-
-def _difference(graph: ComputeGraph, converted: ComputeGraph, inputs: dict[str, Array]) -> float:
-    """Return the largest difference of an output, as a part of its largest magnitude."""
-    before, after = _answers(graph, inputs), _answers(converted, inputs)
-    worst = 0.0
-    for name, expected in before.items():
-        if expected.dtype.kind not in "fiub" and expected.dtype.kind != "V":
-            worst = max(worst, float(not np.array_equal(expected, after[name])))
-            continue
-        wide, other = expected.astype(np.float64), after[name].astype(np.float64)
-        scale = max(float(np.max(np.abs(wide), initial=0.0)), 1.0)
-        gap = np.where(np.isnan(wide) & np.isnan(other), 0.0, np.abs(wide - other))
-        worst = max(worst, float(np.max(np.nan_to_num(gap, nan=np.inf), initial=0.0)) / scale)
-    return worst
 
 
 def _answers(graph: ComputeGraph, inputs: dict[str, Array]) -> dict[str, Array]:

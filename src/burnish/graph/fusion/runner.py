@@ -13,13 +13,13 @@ from onnx_ir.passes.common import (
 )
 
 from burnish.errors import BurnishError, InternalError, ParityError, UnsupportedOpError
+from burnish.graph.agreement import largest_difference
 from burnish.graph.fusion import editing
-from burnish.graph.fusion.agreement import Run, difference
 from burnish.graph.fusion.catalogue import chosen
 from burnish.graph.fusion.contract import Contract, FusionPass
 from burnish.graph.fusion.report import FusionReport, PassReport, compared, snapshot
 from burnish.graph.graph import ComputeGraph
-from burnish.graph.reference import run_reference
+from burnish.graph.reference import Run, run_reference
 from burnish.graph.signature import Array
 
 TOLERANCE = 1e-4
@@ -174,7 +174,7 @@ def _compare(
 ) -> float | None:
     if check is None or expected is None:
         return None
-    error = difference(expected, check.run(model, check.inputs))
+    error = largest_difference(expected, check.run(model, check.inputs))
     if error > check.tolerance:
         raise ParityError(
             f"pass {contract.name!r}{_after(done)} changed the outputs by {error:.2g} of their largest value, "

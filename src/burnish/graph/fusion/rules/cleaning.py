@@ -31,14 +31,19 @@ def fold_constants(model: ir.Model) -> Counter[str]:
         model,
         input_size_limit=_LARGEST,
         output_size_limit=_LARGEST,
-        # not every engine takes a weight for an output
-        should_fold=lambda node: False if any(value.is_graph_output() for value in node.outputs) else None,
+        should_fold=_may_fold,
     )
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     _lay_out(model)
     editing.tidy(model)
     saved = before - sum(1 for _ in model.graph.all_nodes())
     return applied + Counter({"constant": saved} if saved else {})
+
+
+def _may_fold(node: ir.Node) -> bool | None:
+    """Keep what is drawn anew each time, and outputs: not every engine takes a weight for one."""
+    drawn = node.op_type in RANDOM and (node.op_type != "Dropout" or _may_train(node))
+    return False if drawn or any(value.is_graph_output() for value in node.outputs) else None
 
 
 def _lay_out(model: ir.Model) -> None:

@@ -1,16 +1,13 @@
-"""Whether a rewritten model still gives what it gave."""
+"""How far the answers of a rewritten model are from those of the one before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-import onnx_ir as ir
 
 from burnish.graph.signature import Array
 
-Run = Callable[[ir.Model, Mapping[str, Array]], dict[str, Array]]
 
-
-def difference(expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
+def largest_difference(expected: Mapping[str, Array], found: Mapping[str, Array]) -> float:
     """Return the largest difference of any output, relative to that output's largest value.
 
     Infinite where shapes or dtypes differ, or where one is not finite and the other is.
@@ -30,4 +27,4 @@ def _difference(expected: Array, found: Array) -> float:
     if not (np.isfinite(a) | equal).all() or not (np.isfinite(b) | equal).all():
         return float("inf")
     finite = np.abs(a[np.isfinite(a)])
-    return float(np.abs(a - b)[~equal].max() / max(1.0, finite.max(initial=0.0)))
+    return float(np.abs(a[~equal] - b[~equal]).max() / max(1.0, finite.max(initial=0.0)))
