@@ -184,6 +184,30 @@ def test_a_batch_that_fails_is_run_again_one_by_one_and_only_the_culprit_is_told
     asyncio.run(scenario())
 
 
+def test_results_whose_rows_are_not_the_batchs_are_never_shared_out():
+    async def scenario():
+        runner = Runner()
+        batcher = Batcher(BatchLimits(max_batch_size=MAX), [runner], Silent())
+        results = {}
+        for number in range(3):
+            batcher.submit(pending(number, 2, results))
+        runner.finish()
+        runner._rows = runner._rows[1:]  # a model that drops rows, though it declares otherwise
+        while not runner.idle:
+            runner.finish()
+        assert runner.batches == [[2], [2, 2], [2], [2]]
+        for number in range(3):
+            (answer,) = results[number]
+            np.testing.assert_array_equal(answer["y"], np.full((2, 2), number + 1))
+        for number in range(3, 6):  # and from then on nothing goes together
+            batcher.submit(pending(number, 2, results))
+        while not runner.idle:
+            runner.finish()
+        assert runner.batches[4:] == [[2], [2], [2]]
+
+    asyncio.run(scenario())
+
+
 def test_a_batch_whose_worker_died_is_told_and_not_run_again():
     async def scenario():
         runner = Runner()

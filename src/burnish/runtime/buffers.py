@@ -7,7 +7,7 @@ import numpy as np
 
 from burnish.errors import InputError, ShapeError, nearest
 from burnish.graph.signature import Array, Signature, TensorSpec, dtype_of
-from burnish.runtime.tensors import Tensor, as_tensor, lies_fit
+from burnish.runtime.tensors import Tensor, lies_fit, own_memory
 
 
 def lent_outputs(
@@ -39,7 +39,7 @@ def lent_outputs(
     for spec in signature.outputs:
         if spec.name not in outputs:
             raise ShapeError(f"output {spec.name!r} has no array to be written into", hint=f"expected {spec}")
-        tensors[spec.name] = tensor = as_tensor(spec.name, outputs[spec.name])
+        tensors[spec.name] = tensor = own_memory(spec.name, outputs[spec.name])
         _check(spec, tensor, sizes)
     _check_apart(inputs, tensors)
     return tensors

@@ -1,5 +1,6 @@
 """What a session may be given: numpy arrays, and whatever lends its memory to one without a copy."""
 
+import contextlib
 import sys
 from typing import Any
 
@@ -28,15 +29,23 @@ def as_tensor(name: str, value: Any) -> Tensor:
     Raises:
         InputError: It is none of these.
     """
+    if hasattr(value, "__array__") and not isinstance(value, np.ndarray) and not hasattr(value, "__dlpack__"):
+        return np.asarray(value)
+    return own_memory(name, value)
+
+
+def own_memory(name: str, value: Any) -> Tensor:
+    """Return an array over the very memory of a value, which is what a result has to be written into.
+
+    As `as_tensor`, but without what numpy might read into an array of its own.
+    """
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__"):
         return _from_dlpack(name, value)
-    if hasattr(value, "__array__"):
-        return np.asarray(value)
     try:
         return np.asarray(memoryview(value))
-    except TypeError:
+    except (TypeError, ValueError):
         raise InputError(
             f"{name!r} is a {type(value).__name__}, which lends no memory",
             hint="give a numpy array, or a tensor that speaks DLPack",
@@ -58,17 +67,16 @@ def lies_fit(tensor: Tensor) -> bool:
 
 
 def _from_dlpack(name: str, value: Any) -> Tensor:
-    if dlpack.is_host(value):
-        try:
+    if getattr(value, "is_neg", bool)():  # torch exports the numbers without the sign that is still to come
+        raise InputError(f"{name!r} is a view with its sign turned", hint="call its resolve_neg() first")
+    refusals = (BufferError, RuntimeError, TypeError, ValueError)
+    with contextlib.suppress(*refusals):  # bfloat16, which numpy does not know, and real refusals
+        if dlpack.is_host(value):
             return np.from_dlpack(value)
-        except (
-            BufferError,
-            RuntimeError,
-            TypeError,
-        ):  # bfloat16, which numpy does not know, and real refusals
-            pass
     try:
         tensor = dlpack.read(value)
     except InputError as error:
         raise InputError(f"{name!r}: {error.message}", hint=error.hint) from error
+    except refusals as error:  # such as torch's "meta" tensors
+        raise InputError(f"{name!r} lends no memory: {error}") from error
     return tensor.array() if tensor.memory == "host" else tensor

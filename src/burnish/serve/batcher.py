@@ -115,6 +115,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._hold: asyncio.TimerHandle | None = None
         self._running = 0
+        self._mixing = True
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -208,7 +209,7 @@ class Batcher:
         return batch
 
     def _fits(self, pending: Pending, first: Pending, rows: int) -> bool:
-        alike = pending.key == first.key != NO_BATCH and not (pending.alone or first.alone)
+        alike = self._mixing and pending.key == first.key != NO_BATCH and not (pending.alone or first.alone)
         return alike and rows + pending.rows <= self._limits.max_batch_size
 
     def _start(self, runner: Runner, batch: list[Pending]) -> None:
@@ -219,7 +220,11 @@ class Batcher:
         def done(result: Outputs | BurnishError) -> None:
             self._running -= 1
             self._observer.batch(rows, begun - batch[0].queued, time.monotonic() - begun)
-            if isinstance(result, BurnishError) and len(batch) > 1 and runner.idle:
+            if not isinstance(result, BurnishError) and len(batch) > 1 and not _has_rows(result, rows):
+                log.warning("results have other rows than their batch: requests run alone from now on")
+                self._mixing = False
+                self._run_alone(batch)
+            elif isinstance(result, BurnishError) and len(batch) > 1 and runner.idle:
                 self._run_alone(batch)
             else:
                 _answer(batch, result)
@@ -239,12 +244,17 @@ class Batcher:
             self._lane(pending)[0].appendleft(pending)
 
 
+def _has_rows(result: Outputs, rows: int) -> bool:
+    """Tell whether every output has the batch's rows; if not, whose they are cannot be known."""
+    return all(array.ndim and len(array) == rows for array in result.values())
+
+
 def _answer(batch: list[Pending], result: Outputs | BurnishError) -> None:
     if isinstance(result, BurnishError):
         for pending in batch:
             pending.finish(result)
         return
-    if batch[0].key == NO_BATCH:
+    if len(batch) == 1:
         batch[0].finish({name: array.copy() for name, array in result.items()})
         return
     answers: list[tuple[Pending, Outputs]] = []

@@ -73,7 +73,7 @@ class Version:
         self.facts = Facts(self._settings.path, first.digest, first.backend, first.device, signature)
         symbol = signature.batch_symbol
         elsewhere = {dim for spec in (*signature.inputs, *signature.outputs) for dim in spec.shape[1:]}
-        self._batchable = symbol is not None and symbol not in elsewhere
+        self._batchable = bool(self.facts.signature.inputs) and symbol is not None and symbol not in elsewhere
         self._started = True
 
     @property

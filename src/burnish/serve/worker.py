@@ -64,6 +64,10 @@ def main() -> None:
         "backend": session.backend,
         "device": session.device,
     }
+    if len(msgspec.json.encode(ready)) > MAX_MESSAGE // 2:  # what is said of each request must fit as well
+        refusal = BackendError("the model has too many inputs and outputs, or too long names, to be served")
+        _send(connection, {"failed": _described(refusal, settings.path)})
+        return
     gc.collect()
     gc.freeze()  # the collector need not look at what stays for good
     _send(connection, {"ready": ready})

@@ -129,7 +129,7 @@ class TorchSession:
                 arrays[name] = to_array(tensor.clone() if block in taken else tensor)
                 taken.add(block)
             return arrays
-        except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        except (RuntimeError, IndexError, TypeError, ValueError, ArithmeticError) as error:
             if isinstance(error, InputError):
                 raise
             raise failure("torch", str(error)) from error

@@ -58,7 +58,10 @@ def write_into(name: str, tensor: torch.Tensor, array: Array) -> None:
             f"but the array given for it has {list(array.shape)}",
             hint="let the run make its own outputs where their shapes are not known in advance",
         )
-    from_array(array, "cpu").copy_(tensor)
+    if array.dtype == ml_dtypes.bfloat16:
+        torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).copy_(tensor)
+    else:
+        torch.from_numpy(array).copy_(tensor)
 
 
 def storages(tensors: Iterable[torch.Tensor]) -> set[int]:
