@@ -16,3 +16,8 @@ BackendsOption = Annotated[
         help="Engines, separated by commas; `all` for every one. [default: those that need not compile for long]"
     ),
 ]
+
+SizeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE; may be repeated."),
+]

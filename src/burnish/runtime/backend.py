@@ -5,7 +5,7 @@ two methods; the sessions that it opens have four. Its spec is plain data, so th
 `burnish doctor` never import the engine itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -157,11 +157,15 @@ def copy_into(outputs: Mapping[str, Array], results: Mapping[str, Array]) -> dic
         ShapeError: A result has another shape than the array given for it.
     """
     for name, array in outputs.items():
-        if results[name].shape != array.shape:
-            raise ShapeError(
-                f"output {name!r} has shape {list(results[name].shape)}, "
-                f"but the array given for it has {list(array.shape)}",
-                hint="let the run make its own outputs where their shapes are not known in advance",
-            )
+        check_result(name, results[name].shape, array)
         np.copyto(array, results[name])
     return dict(outputs)
+
+
+def check_result(name: str, shape: Sequence[int], array: Array) -> None:
+    """Raise a `ShapeError` when a result has another shape than the array given for it."""
+    if tuple(shape) != array.shape:
+        raise ShapeError(
+            f"output {name!r} has shape {list(shape)}, but the array given for it has {list(array.shape)}",
+            hint="let the run make its own outputs where their shapes are not known in advance",
+        )

@@ -220,11 +220,7 @@ class Batcher:
         def done(result: Outputs | BurnishError) -> None:
             self._running -= 1
             self._observer.batch(rows, begun - batch[0].queued, time.monotonic() - begun)
-            if not isinstance(result, BurnishError) and len(batch) > 1 and not _has_rows(result, rows):
-                log.warning("results have other rows than their batch: requests run alone from now on")
-                self._mixing = False
-                self._run_alone(batch)
-            elif isinstance(result, BurnishError) and len(batch) > 1 and runner.idle:
+            if len(batch) > 1 and self._must_part(runner, result, rows):
                 self._run_alone(batch)
             else:
                 _answer(batch, result)
@@ -236,6 +232,16 @@ class Batcher:
             log.exception("a batch could not be handed to its worker")
             self._running -= 1
             _answer(batch, InternalError(f"unexpected {type(error).__name__}", hint="please report it"))
+
+    def _must_part(self, runner: Runner, result: Outputs | BurnishError, rows: int) -> bool:
+        """Tell whether requests that ran together have to run again, each for itself."""
+        if isinstance(result, BurnishError):
+            return runner.idle
+        if _has_rows(result, rows):
+            return False
+        log.warning("results have other rows than their batch: requests run alone from now on")
+        self._mixing = False
+        return True
 
     def _run_alone(self, batch: list[Pending]) -> None:
         """Queue the requests of a batch that failed again, in front and each for itself."""

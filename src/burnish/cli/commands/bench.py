@@ -14,7 +14,7 @@ import typer
 
 from burnish.cli.commands.capture import parse_sizes
 from burnish.cli.exit_codes import INTERRUPTED
-from burnish.cli.options import BackendsOption
+from burnish.cli.options import BackendsOption, SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, out, plain, progress, table
 from burnish.config import load_config
 from burnish.errors import BackendError, ConfigError, InputError
@@ -74,9 +74,7 @@ def bench(
     ] = None,
     device: Annotated[str, typer.Option(help="Where to run; see `burnish doctor`.")] = "cpu",
     batch: Annotated[str, typer.Option(help="Rows a call; several sizes separated by commas.")] = "1",
-    size: Annotated[
-        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
-    ] = None,
+    size: SizeOption = None,
     threads: Annotated[
         str, typer.Option(help="Threads; 0 leaves them to the engine; several separated by commas.")
     ] = "0",

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from burnish.cli.options import SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, table
 from burnish.errors import ConfigError, ShapeError
 from burnish.graph import ComputeGraph
@@ -28,9 +29,7 @@ def capture_source(
         Path | None, typer.Option(help="Trained weights of a task's model; without them it is untrained.")
     ] = None,
     batch: Annotated[int, typer.Option(help="Batch that the shown cost is for.", min=1)] = 1,
-    size: Annotated[
-        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
-    ] = None,
+    size: SizeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write one self-contained ONNX graph, checked, and show its signature and cost."""

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import typer
 
 from burnish.cli.commands.capture import parse_sizes
-from burnish.cli.options import BackendsOption
+from burnish.cli.options import BackendsOption, SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, plain, progress, table
 from burnish.config import load_config
 from burnish.errors import BackendError, ConfigError, UnsupportedOpError
@@ -46,9 +46,7 @@ def fuse_model(
     ] = False,
     backends: BackendsOption = None,
     batch: Annotated[int, typer.Option(help="Rows a call.", min=1)] = 1,
-    size: Annotated[
-        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
-    ] = None,
+    size: SizeOption = None,
     threads: Annotated[int, typer.Option(help="Threads; 0 leaves them to the engine.", min=0)] = 0,
     rounds: Annotated[int | None, typer.Option(help="Rounds, one sample each. [default: 30]", min=1)] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the passes and leave.")] = False,

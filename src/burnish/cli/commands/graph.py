@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from burnish.cli.commands.capture import parse_sizes, show_signature
+from burnish.cli.options import SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, out, table
 from burnish.errors import BackendError, ParityError, UnsupportedOpError
 from burnish.graph import ComputeGraph
@@ -19,10 +20,6 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.")]
 Batch = Annotated[int, typer.Option(help="Size of the leading dimension.", min=1)]
-Size = Annotated[
-    list[str] | None,
-    typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE; may be repeated."),
-]
 _TOLERANCE = 1e-4  # of the largest magnitude of an output: float32 in another order of operations
 _COLUMNS = ["operations", "share", "traffic", "operations/byte", "parameters"]
 
@@ -31,7 +28,7 @@ _COLUMNS = ["operations", "share", "traffic", "operations/byte", "parameters"]
 def show(
     model: Model,
     batch: Batch = 1,
-    size: Size = None,
+    size: SizeOption = None,
     sort: Annotated[
         Literal["flops", "bytes", "order"], typer.Option(help="What the nodes are sorted by.")
     ] = "flops",
@@ -116,7 +113,7 @@ def convert(
     opset: Annotated[int, typer.Option(help="Version of ONNX's operator set to convert to.")],
     result: Annotated[Path, typer.Option("--out", help="Where to write the converted graph.")],
     batch: Batch = 2,
-    size: Size = None,
+    size: SizeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Convert a graph to another opset, and write it only when it still gives the same answers."""

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from burnish.cli.commands.capture import parse_sizes
+from burnish.cli.options import SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, plain, table
 from burnish.errors import ConfigError
 from burnish.files import write_atomic
@@ -32,9 +33,7 @@ def infer(
     ] = None,
     random: Annotated[bool, typer.Option("--random", help="Make the inputs up.")] = False,
     batch: Annotated[int, typer.Option(help="Rows of made-up inputs.", min=0)] = 1,
-    size: Annotated[
-        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
-    ] = None,
+    size: SizeOption = None,
     seed: Annotated[int, typer.Option(help="Of the made-up inputs.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="Where to run; see `burnish doctor`.")] = "cpu",
     backend: Annotated[str | None, typer.Option(help="Engine. [default: the preferred one]")] = None,

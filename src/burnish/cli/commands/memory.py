@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from burnish.cli.commands.capture import parse_sizes
+from burnish.cli.options import SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, plain, table
 from burnish.errors import BackendError, InputError
 from burnish.evaluate.memory import Footprint, footprint
@@ -23,9 +24,7 @@ app = typer.Typer()
 def plan_and_measure(
     model: Annotated[Path, typer.Argument(help="An ONNX file.")],
     batch: Annotated[int, typer.Option(help="Rows a call.", min=1)] = 1,
-    size: Annotated[
-        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
-    ] = None,
+    size: SizeOption = None,
     alignment: Annotated[int, typer.Option(help="Every buffer starts at a multiple of this, bytes.")] = 64,
     reorder: Annotated[
         bool, typer.Option("--reorder", help="Let operators change places if it helps.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from burnish.cli.commands.capture import parse_sizes
-from burnish.cli.options import BackendsOption
+from burnish.cli.options import BackendsOption, SizeOption
 from burnish.cli.render import JsonOption, emit_json, err, table
 from burnish.errors import BackendError, ConfigError
 from burnish.graph import ComputeGraph
@@ -30,9 +30,7 @@ def parity(
     ] = None,
     random: Annotated[bool, typer.Option("--random", help="Make the inputs up.")] = False,
     batch: Annotated[int, typer.Option(help="Rows of made-up inputs.", min=0)] = 1,
-    size: Annotated[
-        list[str] | None, typer.Option(help="Size of another symbolic dimension, as SYMBOL=SIZE.")
-    ] = None,
+    size: SizeOption = None,
     seed: Annotated[int, typer.Option(help="Of the made-up inputs.", min=0)] = 0,
     device: Annotated[
         str, typer.Option(help="Where the compared engines run; see `burnish doctor`.")

@@ -8,10 +8,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from burnish.errors import DeviceError, InputError, ShapeError
+from burnish.errors import DeviceError, InputError
 from burnish.graph.signature import Array, Signature, numpy_dtype
 from burnish.plugins import require
-from burnish.runtime.backend import Placed
+from burnish.runtime.backend import Placed, check_result
 from burnish.runtime.failures import failure
 from burnish.runtime.lending import lend
 
@@ -111,12 +111,7 @@ class OpenVinoSession:
 
     def _infer_into(self, request: Any, outputs: Mapping[str, Array]) -> None:
         for index, (name, result) in enumerate(zip(self._outputs, self._infer(request), strict=True)):
-            if result.shape != outputs[name].shape:  # the engine shrinks what is too large, and says nothing
-                raise ShapeError(
-                    f"output {name!r} has shape {list(result.shape)}, "
-                    f"but the array given for it has {list(outputs[name].shape)}",
-                    hint="let the run make its own outputs where their shapes are not known in advance",
-                )
+            check_result(name, result.shape, outputs[name])  # what is too large is shrunk, and nothing said
             if index in self._passed:
                 np.copyto(outputs[name], result.view(outputs[name].dtype))
 

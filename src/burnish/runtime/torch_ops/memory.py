@@ -6,8 +6,8 @@ import ml_dtypes
 import numpy as np
 import torch
 
-from burnish.errors import ShapeError
 from burnish.graph.signature import Array
+from burnish.runtime.backend import check_result
 from burnish.runtime.lending import lend
 
 
@@ -52,12 +52,7 @@ def write_into(name: str, tensor: torch.Tensor, array: Array) -> None:
     Raises:
         ShapeError: They differ in shape.
     """
-    if tuple(tensor.shape) != array.shape:
-        raise ShapeError(
-            f"output {name!r} has shape {list(tensor.shape)}, "
-            f"but the array given for it has {list(array.shape)}",
-            hint="let the run make its own outputs where their shapes are not known in advance",
-        )
+    check_result(name, tensor.shape, array)
     if array.dtype == ml_dtypes.bfloat16:
         torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).copy_(tensor)
     else:
