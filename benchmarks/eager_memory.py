@@ -4,7 +4,7 @@
 is all that counts.
 """
 
-import importlib.util
+import importlib
 import json
 import sys
 import types
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-SOURCE = Path(__file__).parents[1] / "src/burnish/testing/networks.py"
+SOURCE = Path(__file__).parents[1] / "src/burnish/testing"
 
 
 def main() -> None:
@@ -23,14 +23,13 @@ def main() -> None:
         "burnish.graph",
         "burnish.graph.capture",
         "burnish.graph.signature",
+        "burnish.testing",
     ):
         module = sys.modules[name] = types.ModuleType(name)
         for missing in ("NotFoundError", "nearest", "ComputeGraph", "capture", "Array"):
             setattr(module, missing, object)
-    spec = importlib.util.spec_from_file_location("networks", SOURCE)
-    networks = importlib.util.module_from_spec(spec)
-    sys.modules["networks"] = networks
-    spec.loader.exec_module(networks)
+    sys.modules["burnish.testing"].__path__ = [str(SOURCE)]
+    networks = importlib.import_module("burnish.testing.networks")
     module = networks.build(sys.argv[1])
     inputs = [
         torch.from_numpy(array)

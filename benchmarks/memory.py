@@ -46,7 +46,7 @@ def main() -> None:
 
 def arenas() -> None:
     """Compare the arena with the naive sum; the spread is over batches 1, 8 and 32."""
-    for name in networks.NAMES:
+    for name in networks.CORE:
         saved = [plan_memory(networks.graph(name), batch=batch).saved * 100 for batch in (BATCH, 1, 32)]
         record(
             2,
@@ -67,7 +67,7 @@ def planner() -> None:
     from engine_plans import ort_plan_bytes, tvm_plan
 
     ratios = []
-    for name in networks.NAMES:
+    for name in networks.CORE:
         graph, inputs = networks.graph(name), networks.example_inputs(name, batch=BATCH)
         theirs = tvm_plan(graph, {key: array.shape for key, array in inputs.items()})
         ours = plan_program(theirs.program)

@@ -10,6 +10,7 @@ verb                    here
 ``burnish infer``       `ComputeGraph.infer`, `open_session`, `SessionOptions`
 ``burnish parity``      `parity`
 ``burnish bench``       `benchmark`
+``burnish hardware``    `this_device`, `calibrate`, `estimate_latency`, `evaluate_devices`
 ``burnish compress``    `load_task`, `train_task`, `compress_model`
 ``burnish bundle``      `pack`, `Bundle`
 ``burnish registry``    `Registry`
@@ -31,12 +32,20 @@ if TYPE_CHECKING:
     from burnish.client import AdminClient, Client
     from burnish.compress import compress as compress_model
     from burnish.compress import train_task
+    from burnish.evaluate.calibration import calibrate
+    from burnish.evaluate.device_choice import choose_devices
+    from burnish.evaluate.devices import EvaluateOptions, cost_model_for, evaluate_devices
     from burnish.evaluate.latency import benchmark
+    from burnish.evaluate.predicting import predict as estimate_latency
     from burnish.evaluate.task import load_task
+    from burnish.evaluate.this_device import this_device
     from burnish.graph import ComputeGraph, load
     from burnish.graph.capture import capture
     from burnish.graph.fusion import fuse
     from burnish.graph.memory import plan_memory
+    from burnish.hardware.catalog import devices
+    from burnish.hardware.device import Device
+    from burnish.hardware.tco import CostOptions
     from burnish.pipeline.demo import run_demo
     from burnish.registry import Registry
     from burnish.rollout.launch import launch_rollout
@@ -51,12 +60,21 @@ __all__ = [
     "BurnishError",
     "Client",
     "ComputeGraph",
+    "CostOptions",
+    "Device",
+    "EvaluateOptions",
     "Registry",
     "SessionOptions",
     "UnsupportedDeviceError",
     "benchmark",
+    "calibrate",
     "capture",
+    "choose_devices",
     "compress_model",
+    "cost_model_for",
+    "devices",
+    "estimate_latency",
+    "evaluate_devices",
     "fuse",
     "launch_rollout",
     "load",
@@ -67,6 +85,7 @@ __all__ = [
     "plan_memory",
     "run_demo",
     "serve_models",
+    "this_device",
     "train_task",
 ]
 
@@ -76,11 +95,20 @@ _HOMES = {
     "Bundle": "burnish.bundle:Bundle",
     "Client": "burnish.client:Client",
     "ComputeGraph": "burnish.graph:ComputeGraph",
+    "CostOptions": "burnish.hardware.tco:CostOptions",
+    "Device": "burnish.hardware.device:Device",
+    "EvaluateOptions": "burnish.evaluate.devices:EvaluateOptions",
     "Registry": "burnish.registry:Registry",
     "SessionOptions": "burnish.runtime.backend:SessionOptions",
     "benchmark": "burnish.evaluate.latency:benchmark",
+    "calibrate": "burnish.evaluate.calibration:calibrate",
     "capture": "burnish.graph.capture:capture",
+    "choose_devices": "burnish.evaluate.device_choice:choose_devices",
     "compress_model": "burnish.compress.run:compress",
+    "cost_model_for": "burnish.evaluate.devices:cost_model_for",
+    "devices": "burnish.hardware.catalog:devices",
+    "estimate_latency": "burnish.evaluate.predicting:predict",
+    "evaluate_devices": "burnish.evaluate.devices:evaluate_devices",
     "fuse": "burnish.graph.fusion:fuse",
     "launch_rollout": "burnish.rollout.launch:launch_rollout",
     "load": "burnish.graph:load",
@@ -91,6 +119,7 @@ _HOMES = {
     "plan_memory": "burnish.graph.memory:plan_memory",
     "run_demo": "burnish.pipeline.demo:run_demo",
     "serve_models": "burnish.server:serve",
+    "this_device": "burnish.evaluate.this_device:this_device",
     "train_task": "burnish.compress.train:train_task",
 }
 

@@ -1,5 +1,6 @@
 """A file is whole or absent; a digest is the usual one."""
 
+import errno
 import hashlib
 import io
 import stat
@@ -7,7 +8,8 @@ import threading
 
 import pytest
 
-from burnish.files import atomic_writer, sha256_bytes, sha256_stream, write_atomic
+from burnish.errors import InputError
+from burnish.files import atomic_writer, check_writable, sha256_bytes, sha256_stream, write_atomic
 
 
 def test_new_file_is_whole_and_alone(tmp_path):
@@ -30,6 +32,47 @@ def test_failure_leaves_the_old_content_and_nothing_else(tmp_path):
         fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_atomic(path, b"x")])
+def test_a_path_that_cannot_be_written_is_named_with_the_reason(tmp_path, write):
+    (tmp_path / "file").write_bytes(b"old")
+    for path, reason in (
+        (tmp_path / "file" / "a", "cannot be written"),
+        (tmp_path / "file" / "deep" / "a", "cannot be written"),
+        (tmp_path, "is a folder"),
+    ):
+        with pytest.raises(InputError, match=reason) as refused:
+            write(path)
+        assert str(path) in str(refused.value)
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("burnish.files.os.access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(InputError, match=r"a: cannot be written: nothing can be written in"):
+        check_writable(tmp_path / "a")
+
+
+@pytest.mark.parametrize("step", ["fsync", "open"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, step):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(f"burnish.files.os.{step}", full)
+    with pytest.raises(InputError, match=r"a\.bin.*no space left"):
+        write_atomic(tmp_path / "a.bin", b"x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_checking_makes_nothing(tmp_path):
+    check_writable(tmp_path / "deep" / "er" / "a.bin")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_the_block_is_passed_on(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_writer(tmp_path / "a") as stream:
+        stream.write((tmp_path / "absent").read_bytes())
 
 
 def test_nothing_is_visible_before_the_end(tmp_path):

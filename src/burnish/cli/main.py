@@ -19,6 +19,7 @@ VERBS = {
     "infer": "Run a graph once on a device of your choice.",
     "parity": "Tell whether the engines agree, and at which operator they part.",
     "bench": "Measure a graph on several back ends, interleaved.",
+    "hardware": "Probe this machine, estimate latency, power and cost on any device, and choose.",
     "compress": "Prune and quantize under an accuracy floor; measure every candidate.",
     "bundle": "Pack, show and verify what ships.",
     "registry": "Push, list and verify immutable versions; move aliases.",

@@ -17,10 +17,10 @@ from burnish.compress.quantize import QuantScheme, quantize
 from burnish.compress.reporter import Progress, Reporter
 from burnish.errors import BudgetError, InputError
 from burnish.evaluate.latency import BenchConfig
-from burnish.evaluate.pareto import pareto_front
 from burnish.evaluate.task import Task, check_task
 from burnish.files import sha256_bytes, write_atomic
 from burnish.graph.capture import capture
+from burnish.pareto import pareto_front
 from burnish.resume import Facts, Run
 from burnish.runtime.machine import fingerprint
 from burnish.runtime.resolve import resolve

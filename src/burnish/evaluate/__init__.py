@@ -2,8 +2,8 @@
 
 from burnish.evaluate.accuracy import Interval, bootstrap_median, paired_difference, proportion_interval
 from burnish.evaluate.latency import Latency, benchmark, ratio
-from burnish.evaluate.pareto import pareto_front
 from burnish.evaluate.task import Split, Task, load_task
+from burnish.pareto import pareto_front
 
 __all__ = [
     "Interval",

@@ -26,11 +26,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under named columns; the columns in ``numeric`` are set to the right."""
+    """Rows under named columns; those in ``numeric`` are set to the right, those in ``long`` may break anywhere."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     numeric: Sequence[str] = ()
+    long: Sequence[str] = ()
     caption: str = ""
     kind: Literal["table"] = "table"
 

@@ -5,66 +5,17 @@ An operator without a rule is counted and named in `GraphCost.uncosted`; it is n
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import onnx_ir as ir
 
+from burnish.graph.arithmetic import VIEWS, arithmetic
 from burnish.graph.shapes import sized_model, static_shape
 
-Shape = tuple[int, ...]
-
-# Operators that move or relabel data without arithmetic.
-_MOVES = frozenset(
-    "Cast CastLike Compress Concat Constant ConstantOfShape DepthToSpace Dropout Expand EyeLike Flatten Gather "
-    "GatherElements GatherND Identity NonZero OneHot Pad Range Reshape Resize ReverseSequence ScatterElements "
-    "ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unique Unsqueeze Where".split()
-)
-# Operations per output element of element-wise operators; a transcendental function counts as one.
-_ELEMENTWISE = {
-    **dict.fromkeys(
-        "Abs Acos Acosh Add And Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Equal Erf Exp Floor Greater "
-        "GreaterOrEqual IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mod Mul Neg Not Or Pow PRelu "
-        "Reciprocal Relu Round Selu Sigmoid Sign Sin Sinh Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu Xor "
-        "QuantizeLinear DequantizeLinear".split(),
-        1,
-    ),
-    "BatchNormalization": 2,
-    "BiasGelu": 5,
-    "FastGelu": 5,
-    "Gelu": 4,
-    "QuickGelu": 3,
-    "HardSigmoid": 2,
-    "HardSwish": 3,
-    "Mish": 5,
-    "Softplus": 3,
-    "Swish": 2,
-}
-# Operations per input element of reductions and normalisations.
-_REDUCING = {
-    **dict.fromkeys(
-        "ArgMax ArgMin CumSum GlobalAveragePool GlobalMaxPool Hardmax ReduceL1 ReduceMax ReduceMean ReduceMin "
-        "ReduceProd ReduceSum".split(),
-        1,
-    ),
-    "ReduceL2": 2,
-    "ReduceLogSum": 1,
-    "ReduceLogSumExp": 2,
-    "ReduceSumSquare": 2,
-    "Softmax": 5,
-    "LogSoftmax": 5,
-    "DynamicQuantizeLinear": 4,
-    "LayerNormalization": 8,
-    "SkipLayerNormalization": 9,
-    "MeanVarianceNormalization": 6,
-    "LpNormalization": 3,
-    "LRN": 6,
-    "InstanceNormalization": 8,
-    "GroupNormalization": 8,
-    "RMSNormalization": 5,
-    "TopK": 1,
-}
+# Operators that read of their first input only what they give.
+_TAKING = frozenset(("Gather", "GatherElements", "GatherND", "Slice", "Split", "Compress"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +28,11 @@ class Cost:
     """Multiply-adds; two operations each."""
     flops: int
     bytes: int
-    """Bytes of all inputs, weights included, and outputs: each read or written once."""
+    """Read and written, each element once: of all inputs, weights included, and outputs.
+
+    An operator that takes a part of its input, such as the rows of an embedding, reads that part; one that only
+    relabels what is there reads nothing.
+    """
     parameters: int
 
     @property
@@ -172,86 +127,36 @@ def cost_of_sized(sized: ir.Model) -> GraphCost:
 
 def _node_cost(node: ir.Node, index: int) -> NodeCost | None:
     inputs = [value for value in node.inputs if value is not None]
-    shapes_in = [static_shape(value) for value in inputs]
-    shapes_out = [static_shape(value) for value in node.outputs if value.name]
-    if any(shape is None for shape in (*shapes_in, *shapes_out)):
+    outputs = [value for value in node.outputs if _is_made(value)]
+    shapes_in = [shape for value in inputs if (shape := static_shape(value)) is not None]
+    shapes_out = [shape for value in outputs if (shape := static_shape(value)) is not None]
+    if len(shapes_in) < len(inputs) or len(shapes_out) < len(outputs):
         return None
-    known_in = [shape for shape in shapes_in if shape is not None]
-    known_out = [shape for shape in shapes_out if shape is not None]
-    work = _work(node, known_in, known_out)
+    work = arithmetic(node, shapes_in, shapes_out)
     if work is None:
         return None
     macs, flops = work
-    sizes = [_bytes(value) for value in (*inputs, *node.outputs)]
     parameters = sum(
         math.prod(static_shape(value) or ()) for value in inputs if value.const_value is not None
     )
     name = node.name or f"{node.op_type}_{index}"
-    return NodeCost(name, node.op_type, macs, flops, sum(sizes), parameters, index)
+    return NodeCost(name, node.op_type, macs, flops, _traffic(node, inputs, outputs), parameters, index)
 
 
-def _work(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> tuple[int, int] | None:
-    op = node.op_type
-    if op in _MOVES:
-        return 0, 0
-    if op in _ELEMENTWISE:
-        return 0, _ELEMENTWISE[op] * math.prod(shapes_out[0])
-    if op in _REDUCING:
-        return 0, _REDUCING[op] * math.prod(shapes_in[0])
-    if op in ("MaxPool", "AveragePool"):
-        kernel = node.attributes["kernel_shape"].as_ints()
-        return 0, math.prod(shapes_out[0]) * math.prod(kernel)
-    rule = _MULTIPLYING.get(op)
-    if rule is None:
-        return None
-    macs = rule(node, shapes_in, shapes_out)
-    return macs, 2 * macs
+def _is_made(value: ir.Value) -> bool:
+    """Tell whether an engine computes an output; one that nothing reads may lack even a shape."""
+    return bool(value.name) and (
+        value.index() == 0 or value.is_graph_output() or any(True for _ in value.uses())
+    )
 
 
-def _conv(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:
-    weight = shapes_in[3] if node.op_type == "QLinearConv" else shapes_in[1]
-    return math.prod(shapes_out[0]) * math.prod(weight[1:])
-
-
-def _conv_transpose(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:  # noqa: ARG001
-    return math.prod(shapes_in[0]) * math.prod(shapes_in[1][1:])
-
-
-def _matmul(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:  # noqa: ARG001
-    return math.prod(shapes_out[0]) * (shapes_in[0][-1] if shapes_in[0] else 1)
-
-
-def _fused_matmul(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:
-    transposed = node.attributes.get_int("transA", 0)
-    return math.prod(shapes_out[0]) * (shapes_in[0][-2] if transposed else shapes_in[0][-1])
-
-
-def _gemm(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:
-    transposed = node.attributes.get_int("transA", 0)
-    return math.prod(shapes_out[0]) * shapes_in[0][0 if transposed else 1]
-
-
-def _recurrent(node: ir.Node, shapes_in: list[Shape], shapes_out: list[Shape]) -> int:  # noqa: ARG001
-    steps, batch, _ = shapes_in[0]
-    return steps * batch * (math.prod(shapes_in[1]) + math.prod(shapes_in[2]))
-
-
-_MULTIPLYING: dict[str, Callable[[ir.Node, list[Shape], list[Shape]], int]] = {
-    "Conv": _conv,
-    "ConvInteger": _conv,
-    "QLinearConv": _conv,
-    "FusedConv": _conv,
-    "ConvTranspose": _conv_transpose,
-    "Gemm": _gemm,
-    "FusedGemm": _gemm,
-    "MatMul": _matmul,
-    "FusedMatMul": _fused_matmul,
-    "MatMulInteger": _matmul,
-    "QLinearMatMul": _matmul,
-    "LSTM": _recurrent,
-    "GRU": _recurrent,
-    "RNN": _recurrent,
-}
+def _traffic(node: ir.Node, inputs: Sequence[ir.Value], outputs: Sequence[ir.Value]) -> int:
+    if node.op_type in VIEWS:
+        return 0
+    sizes = [_bytes(value) for value in (*inputs, *outputs)]
+    if node.op_type in _TAKING and inputs:
+        sizes[0] = min(sizes[0], sum(map(_bytes, outputs)))
+    return sum(sizes)
 
 
 def _bytes(value: ir.Value) -> int:

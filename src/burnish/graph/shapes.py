@@ -96,7 +96,8 @@ def _size(name: str | None, axis: int, symbol: str | None, batch: int, bound: Ma
     if axis == 0:
         return batch
     raise ShapeError(
-        f"input {name!r}: dimension {axis} ({symbol or 'unnamed'}) has no size", hint="give it in sizes"
+        f"input {name!r}: dimension {axis} ({symbol or 'unnamed'}) has no size",
+        hint=f"give it one: --size {symbol}=N, or sizes in Python" if symbol else "name it in the model",
     )
 
 
@@ -107,6 +108,7 @@ def _infer(graph: ir.Graph, declared: Mapping[ir.Value, ir.Shape], bound: Mappin
         for value in node.outputs:
             if static_shape(value) is None and value in declared:  # an operator that onnx cannot infer
                 value.shape = _substituted(declared[value], bound)
+        _infer_own(node)
         named = (value for value in node.outputs if value.name)
         known |= zip(named, _computed(node, known, graph.opset_imports), strict=False)
 
@@ -145,6 +147,19 @@ def _infer_types(node: ir.Node, known: Mapping[ir.Value, Array | None], opsets: 
             value.shape = shape if shape is not None else value.shape
 
 
+def _infer_own(node: ir.Node) -> None:
+    """Infer what operators of ONNX Runtime's own give, as far as that is like their first input."""
+    if node.domain == "com.microsoft" and node.op_type in _LIKE_FIRST and node.inputs[0] is not None:
+        for position in _LIKE_FIRST[node.op_type]:
+            value = node.outputs[position] if position < len(node.outputs) else None
+            if value is not None and value.name and static_shape(value) is None:
+                value.shape, value.type = node.inputs[0].shape, node.inputs[0].type
+
+
+_LIKE_FIRST = {
+    **dict.fromkeys(("BiasGelu", "FastGelu", "Gelu", "QuickGelu"), (0,)),
+    **dict.fromkeys(("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), (0, 3)),
+}
 _WITH_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
 

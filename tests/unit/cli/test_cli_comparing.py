@@ -103,12 +103,12 @@ def test_sweep_measures_every_combination(bench, model):
 
 
 def test_share_of_the_measured_peak(burnish, model, monkeypatch):
-    from burnish.evaluate import peak
+    from burnish.evaluate import probing
     from burnish.hardware.probe import ProbeConfig, compute_peak
 
     quick = ProbeConfig(sizes=(64,), rounds=2, min_sample_s=0.0)
     monkeypatch.setattr(
-        peak, "compute_peak", lambda products, _, *, threads: compute_peak(products, quick, threads=threads)
+        probing, "compute_peak", lambda products, _, **record: compute_peak(products, quick, **record)
     )
     code, out, _ = burnish("bench", model, "--backends", "onnxruntime", "--rounds", 2, "--json")
     facts = json.loads(out)

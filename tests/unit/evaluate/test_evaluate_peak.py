@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from burnish.evaluate.peak import machine_peak, product_graph
+from burnish.evaluate.peak import machine_peak
+from burnish.evaluate.products import product_graph
 from burnish.hardware.probe import ProbeConfig
 
 QUICK = ProbeConfig(sizes=(32,), rounds=2, min_sample_s=0.0)

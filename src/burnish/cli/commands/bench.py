@@ -94,8 +94,9 @@ def bench(
     """Measure every model on every engine in interleaved rounds; medians come with 95% intervals.
 
     The first contender of a batch size is the one that the others are compared with. An operation count takes a
-    multiply-add for two. The peak is the fastest float32 matrix product of any engine here. Ctrl-C ends the
-    measurement early and keeps the finished rounds.
+    multiply-add for two. The peak is the fastest float32 matrix product of any engine here, and "of the peak" the
+    share of it that a model reaches: operations over time over peak. Ctrl-C ends the measurement early and keeps
+    the finished rounds.
     """
     config = load_config(BenchConfig, flags={"rounds": rounds, "warmup": warmup})
     batches, counts = _numbers(batch, "--batch", least=1), _numbers(threads, "--threads", least=0)

@@ -14,6 +14,9 @@ from burnish.units import format_bytes, format_count
 
 app = typer.Typer()
 
+LARGEST_SIZE = 2**31 - 1
+"""Of a dimension: what is larger is a slip of the finger, and overflows what engines count with."""
+
 
 @app.command("capture")
 def capture_source(
@@ -48,15 +51,27 @@ def parse_sizes(pairs: list[str]) -> dict[str, int]:
     """Read ``SYMBOL=SIZE`` pairs from the command line.
 
     Raises:
-        ConfigError: A pair is not of this form.
+        ConfigError: A pair is not of this form, or a size is out of range.
     """
     sizes = {}
     for pair in pairs:
         symbol, _, number = pair.partition("=")
         if not symbol or not number.isdecimal():
             raise ConfigError(f"--size {pair!r} is not SYMBOL=SIZE", hint="such as --size tokens=128")
+        if not is_size(number):
+            raise ConfigError(f"--size {pair}: is more than {LARGEST_SIZE}")
         sizes[symbol] = int(number)
     return sizes
+
+
+def is_size(digits: str) -> bool:
+    """Tell whether a number is small enough for a dimension.
+
+    >>> is_size("128"), is_size("9" * 20)
+    (True, False)
+    """
+    # Python refuses to read a number of thousands of digits at all.
+    return len(digits) <= len(str(LARGEST_SIZE)) and int(digits) <= LARGEST_SIZE
 
 
 def _graph(source: str, weights: Path | None) -> ComputeGraph:
