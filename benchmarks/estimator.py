@@ -49,15 +49,22 @@ class Point(msgspec.Struct, kw_only=True):
     model: str
     batch: int
     measured: float
-    error: float
-    """Of the measurement, as a share."""
-    others: float
-    """Cores that other processes kept busy meanwhile."""
+    error: float | None
+    """Of the measurement, as a share; None where it was not kept."""
+    others: float | None
+    """Cores that other processes kept busy meanwhile; None where it was not kept."""
+    unseen: bool
+    """Whether it was never looked at while the estimator was made."""
     estimate: float
     low: float
     high: float
     operations: float = 0.0
     roofline: float = 0.0
+
+    @property
+    def unseen(self) -> bool:
+        """Whether nobody looked at the model while the estimator was made."""
+        return self.model in UNSEEN
 
 
 def main() -> None:
@@ -156,7 +163,7 @@ def point(
     told = estimate(work, model)
     return Point(
         model=name, batch=batch, measured=took.seconds, error=took.error, others=took.others,
-        estimate=told.seconds, low=told.low, high=told.high,
+        unseen=unseen is not None, estimate=told.seconds, low=told.low, high=told.high,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class Timed:
     def disturbed(self, threads: int) -> bool:
         """Tell whether an engine with so many threads, 0 for one a core, had to share its cores."""
         cores = len(_cores())
-        return not self.calls or self.others > cores - min(cores, threads or cores) + _TOLERATED
+        return self.others > cores - min(cores, threads or cores) + _TOLERATED
 
 
 def timed(

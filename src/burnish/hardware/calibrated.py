@@ -120,6 +120,10 @@ class CalibratedModel:
         """Engine whose operators were measured: a workload should be listed as that engine runs it."""
         self.threads = calibration.threads
         self.basis = f"micro-benchmarks of {calibration.engine} on this machine"
+        self.doubtful = sum(not sample.certain for sample in calibration.samples) / max(
+            1, len(calibration.samples)
+        )
+        """Share of the measurements that are too uncertain to learn from, as on a busy machine."""
         self._fitted = _fit_all(calibration.samples, self._roofline)
         if not self._fitted:
             raise UnsupportedDeviceError(

@@ -10,6 +10,9 @@ from burnish.evaluate.calibration import calibrated_model
 from burnish.hardware.calibrated import CalibratedModel
 from burnish.runtime.choice import chosen_backends
 
+_DOUBTFUL = 0.1
+"""Share of uncertain measurements that is worth a word."""
+
 
 def calibrate(
     engine: Annotated[str, typer.Option(help="Engines, separated by commas.")] = "onnxruntime",
@@ -69,6 +72,13 @@ def _facts(model: CalibratedModel) -> list[dict[str, Any]]:
 
 
 def _show(engine: str, model: CalibratedModel) -> None:
+    if model.doubtful > _DOUBTFUL:
+        err.print(
+            f"{model.doubtful:.0%} of the measurements of {engine} are too uncertain to learn from, as on a busy "
+            "machine: measure again with --refresh when nothing else runs",
+            highlight=False,
+            soft_wrap=True,
+        )
     columns = ["operators", "dtype", "measured", "median error", "slowest", "fastest"]
     rows = [
         (role, dtype, fit.samples, f"{fit.error:.0%}", f"{fit.slowest:.0%}", f"{fit.fastest:.0%}")
