@@ -61,11 +61,6 @@ class Point(msgspec.Struct, kw_only=True):
     operations: float = 0.0
     roofline: float = 0.0
 
-    @property
-    def unseen(self) -> bool:
-        """Whether nobody looked at the model while the estimator was made."""
-        return self.model in UNSEEN
-
 
 def main() -> None:
     """Calibrate, measure, predict, compare, record."""

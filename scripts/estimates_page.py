@@ -44,6 +44,7 @@ def render_calibration(page: str, facts: Facts) -> str:
     """Return the page with the tables of the facts."""
     made: Mapping[str, Callable[[], str]] = {
         "methods": lambda: methods(facts["summary"]),
+        "unseen": lambda: methods(facts["unseen"]),
         "models": lambda: models(facts["points"]),
     }
     return BLOCK.sub(lambda found: found[1] + made[found["name"]]() + found[3], page)
