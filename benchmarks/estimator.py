@@ -147,12 +147,12 @@ def point(
     session = open_session(graph, backend=ENGINE, options=SessionOptions(threads=options.threads))
     unseen = UNSEEN.get(name)
     inputs = unseen.inputs(batch) if unseen else networks.example_inputs(name, batch=batch)
-    calls = {name: partial(session.run, inputs)}
-    took = timed(calls, budget_s=options.budget_s, enough=25)[name]
+    call = partial(session.run, inputs)
+    took = timed(call, budget_s=options.budget_s, enough=25)
     for _ in range(_TRIES - 1):  # the estimate is of a machine that does nothing else
         if not took.disturbed(options.threads):
             break
-        again = timed(calls, budget_s=options.budget_s, enough=25)[name]
+        again = timed(call, budget_s=options.budget_s, enough=25)
         took = again if again.others < took.others else took
     session.close()
     told = estimate(work, model)

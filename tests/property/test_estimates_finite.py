@@ -1,6 +1,7 @@
 """Whatever the sizes, an estimate is a positive number within its interval, and more work does not take less time."""
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -36,9 +37,9 @@ def listed(name, batch):
     return as_run(networks.graph(name), "onnxruntime", name=name, batch=batch)
 
 
-@pytest.mark.parametrize("name", networks.CORE)
+@pytest.mark.parametrize("name", ["resnet18", "minilm"])
 @given(batch=st.integers(1, 64))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_networks(name, batch):
     told = estimate(listed(name, batch), model())
     assert 0 < told.low <= told.seconds <= told.high < math.inf
@@ -52,8 +53,6 @@ def test_networks(name, batch):
 @given(st.lists(st.integers(0, 10**12), min_size=9, max_size=9), st.sampled_from(design(share=0.05)))
 @settings(max_examples=50, deadline=None)
 def test_operators_of_any_size(sizes, micro):
-    from dataclasses import replace
-
     (work, *_) = (one for one in as_run(micro.build(1)[0], "onnxruntime").works if one.role != "free")
     names = ("m", "n", "k", "count", "kernel", "stride", "width", "flops", "bytes")
     told = model().time(replace(work, **dict(zip(names, sizes, strict=True))))

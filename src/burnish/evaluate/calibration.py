@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,9 @@ from burnish.runtime.session import open_session
 
 Progress = Callable[[int, int], None]
 
-_BUDGET_S, _QUICK_BUDGET_S = 0.3, 0.05
-"""Of timing one small graph, after it was built and loaded."""
-_PATIENCE, _PAUSE_S = 0.5, 0.1
+_BUDGET_S, _QUICK_BUDGET_S = 0.15, 0.03
+"""Of timing one small graph with some copies, after it was built and loaded."""
+_PATIENCE, _PAUSE_S = 1.0, 0.1
 """Share of all budgets that may be spent once more, on measuring again; pause before it."""
 _LONG_S = 3e-3
 """What the copies should take together: much more than the call itself, less than the system's time slice."""
@@ -38,7 +38,7 @@ _LEAST_S = 1e-8
 _QUICK = 0.05
 """Share of the design that the quick calibration measures."""
 _SAVE_EVERY = 10
-_FORMAT = 1
+_FORMAT = 2
 """Of what is kept: the next one, when a small graph or what an engine makes of it is described otherwise."""
 
 
@@ -132,30 +132,24 @@ class _Bench:
         few, feeds = micro.build(1)
         base = as_run(few, self._engine)
         many, more = micro.build(1 + _copies(base))
-        calls = {"few": self._call(few, feeds), "many": self._call(many, more)}
-        times = self._timed(calls)
+        times = (self._timed(few, feeds), self._timed(many, more))
         handing_s = self._value_s * (len(more) - len(feeds))
-        seconds = max(times["many"].seconds - times["few"].seconds - handing_s, _LEAST_S)
-        doubt = math.hypot(*(one.error * one.seconds for one in times.values()), _HANDING_ERROR * handing_s)
-        disturbed = any(one.disturbed(self._options.threads) for one in times.values())
+        seconds = max(times[1].seconds - times[0].seconds - handing_s, _LEAST_S)
+        doubt = math.hypot(*(one.error * one.seconds for one in times), _HANDING_ERROR * handing_s)
+        disturbed = any(one.disturbed(self._options.threads) for one in times)
         parts = _difference(as_run(many, self._engine).works, base.works)
         return Sample(micro.key, parts, seconds, 1.0 if disturbed else min(1.0, doubt / seconds))
 
-    def _timed(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, Timed]:
-        """Time calls; where others got in the way, again, as long as patience lasts."""
-        while True:
-            begin = time.perf_counter()
-            times = timed(calls, budget_s=self._budget_s)
-            if self._patience_s <= 0 or not any(
-                one.disturbed(self._options.threads) for one in times.values()
-            ):
-                return times
-            time.sleep(_PAUSE_S)
-            self._patience_s -= time.perf_counter() - begin
-
-    def _call(self, graph: ComputeGraph, feeds: dict[str, Array]) -> Callable[[], object]:
-        session = open_session(graph, backend=self._engine, options=self._options)
-        return partial(session.run, feeds)
+    def _timed(self, graph: ComputeGraph, feeds: dict[str, Array]) -> Timed:
+        """Time a graph, with no other session open; again where others got in the way, as patience lasts."""
+        with open_session(graph, backend=self._engine, options=self._options) as session:
+            while True:
+                begin = time.perf_counter()
+                took = timed(partial(session.run, feeds), budget_s=self._budget_s)
+                if self._patience_s <= 0 or not took.disturbed(self._options.threads):
+                    return took
+                time.sleep(_PAUSE_S)
+                self._patience_s -= time.perf_counter() - begin
 
 
 def _copies(base: Workload) -> int:

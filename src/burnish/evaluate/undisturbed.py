@@ -2,12 +2,14 @@
 
 An engine's threads wait for each other after every operator: one that loses its core for a time slice holds all up,
 and one that never gets a core leaves its share to the others. The system counts the first for each process: such
-calls are left out. The second shows in what other processes took of the cores meanwhile, which is told.
+calls are left out. The second shows in what other processes took of the cores meanwhile, which is told. What cannot
+be told is another engine or session of the same process, whose threads go on looking for work for a while (those of
+ONNX Runtime for some 60 ms) and take the cores meanwhile: close it before another is timed.
 """
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,38 +47,27 @@ class Timed:
         return self.others > cores - min(cores, threads or cores) + _TOLERATED
 
 
-def timed(
-    calls: Mapping[str, Callable[[], object]], *, budget_s: float, warmup: int = 2, enough: int = 15
-) -> dict[str, Timed]:
-    """Time calls in turns.
+def timed(call: Callable[[], object], *, budget_s: float, warmup: int = 2, enough: int = 15) -> Timed:
+    """Time a call.
 
     Args:
-        calls: What to call, by name.
+        call: What to time, many times in a row.
         budget_s: When to stop for good.
-        warmup: Calls of each beforehand.
-        enough: Calls of each that were not interrupted, after which to stop.
-
-    Returns:
-        What each took, by name.
+        warmup: Calls beforehand.
+        enough: Calls that were not interrupted, after which to stop.
     """
-    for call in calls.values():
-        for _ in range(warmup):
-            call()
-    clean: dict[str, list[float]] = {name: [] for name in calls}
-    interrupted: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(warmup):
+        call()
+    clean: list[float] = []
+    interrupted: list[float] = []
     busy, begin, passed = _busy_with_others_s(), time.perf_counter(), 0.0
-    while passed < budget_s and (passed < budget_s * _LEAST or min(map(len, clean.values())) < enough):
-        for name, call in calls.items():
-            before, start = _interruptions(), time.perf_counter()
-            call()
-            seconds = time.perf_counter() - start
-            (clean if _interruptions() == before else interrupted)[name].append(seconds)
+    while passed < budget_s and (passed < budget_s * _LEAST or len(clean) < enough):
+        before, start = _interruptions(), time.perf_counter()
+        call()
+        seconds = time.perf_counter() - start
+        (clean if _interruptions() == before else interrupted).append(seconds)
         passed = time.perf_counter() - begin
     others = max(0.0, _busy_with_others_s() - busy - _TICKS_S) / passed
-    return {name: _summary(clean[name], interrupted[name], others) for name in calls}
-
-
-def _summary(clean: list[float], interrupted: list[float], others: float) -> Timed:
     taken = clean or sorted(interrupted)[:_FASTEST]
     low, median, high = np.quantile(taken, (0.25, 0.5, 0.75))
     return Timed(float(median), float((high - low) / 2 / median / len(taken) ** 0.5), len(clean), others)
@@ -95,9 +86,11 @@ def _busy_with_others_s() -> float:
 
 
 def _busy_s(times: tuple[float, ...]) -> float:
-    named: dict[str, float] = times._asdict()  # type: ignore[attr-defined]  # psutil's tuples have a name for each field
-    outside = ("idle", "iowait", "guest", "guest_nice")  # guests are in user, too
-    return sum(named.values()) - sum(named.get(name, 0.0) for name in outside)
+    named: dict[str, float] = times._asdict()  # type: ignore[attr-defined]  # psutil names the fields
+    idle = sum(
+        named.get(name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice")
+    )  # guests are in user
+    return sum(named.values()) - idle
 
 
 def _cores() -> set[int]:

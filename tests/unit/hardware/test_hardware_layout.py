@@ -1,5 +1,6 @@
 """What is said of ONNX Runtime's layout is what it does: its own optimized graph has the same operators."""
 
+import platform
 from collections import Counter
 
 import onnx
@@ -14,8 +15,7 @@ SMALL = {"batch": 1, "side": 8, "inner": 16, "outer": 32, "kernel": 3}
 NAMES = {"Upsample": "Resize", "FusedConv": "Conv", "NhwcFusedConv": "Conv"}
 
 pytestmark = pytest.mark.skipif(
-    "AVX2" not in onnxruntime.get_build_info().upper() and not onnxruntime.__version__,
-    reason="the layout is that of x86 processors",
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="the layout is that of x86 processors"
 )
 
 
@@ -32,7 +32,7 @@ def optimized(graph, folder):
     return dict(Counter(NAMES.get(node.op_type, node.op_type) for node in nodes))
 
 
-@pytest.mark.parametrize("name", networks.CORE)
+@pytest.mark.parametrize("name", ["resnet18", "minilm"])
 def test_networks_run_as_listed(name, tmp_path):
     graph = networks.graph(name)
     assert listed(graph) == optimized(graph, tmp_path)
