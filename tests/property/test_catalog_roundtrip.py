@@ -59,6 +59,18 @@ def test_what_is_added_wins_and_the_rest_stays(old, new):
     assert combined(both, new) == both
 
 
+def test_a_source_whose_id_gave_way_to_anothers_keeps_its_new_id():
+    old = Catalogue(sources={"a": Source(title="one")}, devices={"x": _priced("a", 1.0)})
+    new = Catalogue(sources={"a": Source(title="two")}, devices={"x": _priced("a", 2.0)})
+    once = combined(old, new)
+    assert list(once.sources) == ["a-2"]
+    assert combined(once, new) == once
+
+
+def _priced(source, price):
+    return Entry(figures=(Figures(source=source, price_usd=price),))
+
+
 def _told(catalogue):
     """Return every figure with its value and the whole source it names."""
     return {

@@ -31,7 +31,7 @@ def combined(old: Catalogue, new: Catalogue) -> Catalogue:
     sources = dict(old.sources)
     renamed: dict[str, str] = {}
     for key, source in new.sources.items():
-        renamed[key] = _free(key, source, sources)
+        renamed[key] = _id_for(key, source, sources)
         sources[renamed[key]] = source
     devices = dict(old.devices)
     for name, entry in new.devices.items():
@@ -61,10 +61,17 @@ def _without(blocks: tuple[Figures, ...], names: set[str]) -> tuple[Figures, ...
     return tuple(block for block in kept if any(of(block)))
 
 
-def _free(key: str, source: Source, taken: Mapping[str, Source]) -> str:
-    """Return an id that no other source has."""
+def _id_for(key: str, source: Source, taken: Mapping[str, Source]) -> str:
+    """Return the id that the same source has already, or else one that no other source has.
+
+    Asking first for the source itself is what makes adding a catalogue twice the same as adding it once, also where
+    its id had to give way to another's the first time.
+    """
+    same = [known for known in taken if taken[known] == source]
+    if same:
+        return key if key in same else min(same)
     free, n = key, 2
-    while free in taken and taken[free] != source:
+    while free in taken:
         free, n = f"{key}-{n}", n + 1
     return free
 
