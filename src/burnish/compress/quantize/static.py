@@ -4,13 +4,12 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
 
+from burnish.compress.quantize.scheme import QuantScheme
 from burnish.errors import UnsupportedOpError
 from burnish.evaluate.task import Split
 from burnish.graph import ComputeGraph
@@ -20,33 +19,13 @@ from burnish.runtime.machine import fingerprint
 _MULTIPLYING = ("Conv", "Gemm", "MatMul")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantScheme:
-    """How numbers become 8-bit integers."""
-
-    calibration: Literal["minmax", "percentile"] = "minmax"
-    """How the range of an activation is found from the samples."""
-    samples: int = 256
-    """Calibration examples, taken from the front of the split."""
-    per_channel: bool = True
-    """A scale for each output channel of a weight."""
-    reduce_range: bool | None = None
-    """7-bit weights; None decides by the machine: on AVX2 without VNNI, 8-bit products saturate."""
-    keep_ends_float: bool = False
-    """Leave the first and the last multiplying node in floating point."""
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
-
-
-def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = None) -> ComputeGraph:
+def quantize_static(graph: ComputeGraph, samples: Split, scheme: QuantScheme) -> ComputeGraph:
     """Quantize weights and activations after training.
 
     Args:
         graph: Float graph; not changed.
         samples: Calibration examples, preprocessed as at inference; never the examples that will judge.
-        scheme: How; None for the defaults.
+        scheme: How.
 
     Returns:
         A graph with QuantizeLinear and DequantizeLinear nodes, which engines fuse into integer kernels.
@@ -61,7 +40,6 @@ def quantize(graph: ComputeGraph, samples: Split, scheme: QuantScheme | None = N
     References:
         Jacob et al. 2018, arXiv:1712.05877.
     """
-    scheme = scheme or QuantScheme()
     nodes = [node for node in graph.model.graph if node.op_type in _MULTIPLYING]
     if not nodes:
         raise UnsupportedOpError(f"the graph has none of {', '.join(_MULTIPLYING)}: nothing to quantize")
