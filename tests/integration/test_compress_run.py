@@ -25,8 +25,14 @@ epochs = 6
 [compress]
 backends = ["onnxruntime"]
 floor_points = 8.0
-prune = { step = 0.25, round_to = 4, floor_points = 8.0, fine_tune = { epochs = 3, learning_rate = 0.03 } }
-bench = { rounds = 5, warmup = 1 }
+bench = { rounds = 5, warmup = 1, pause_s = 0.001 }
+
+[compress.prune]
+step = 0.25
+round_to = 4
+rounding = "multiple"
+floor_points = 8.0
+fine_tune = { epochs = 3, learning_rate = 0.03 }
 """
 
 
@@ -38,7 +44,8 @@ def config(tmp_path_factory):
 
 
 def arguments(out, config, *more, task=TASK):
-    return ["compress", str(task), "--out", str(out), "--config", str(config), *more]
+    named = [] if task is None else [str(task)]
+    return ["compress", *named, "--out", str(out), "--recipe", str(config), *more]
 
 
 def command(*args):
@@ -80,12 +87,14 @@ def finished(config, tmp_path_factory):
 def reproducible(out):
     """What two runs must agree on: everything but latencies, what follows from these, and paths."""
     result = json.loads((out / "result.json").read_bytes())
-    timed = {"latency", "speedup", "graph", "on_front"}
+    timed = {"latency", "speedup", "timings", "graph", "on_front"}
     return {
         "options": [{k: v for k, v in o.items() if k not in timed} for o in result["options"]],
         "cuts": [{k: v for k, v in cut.items() if k != "folder"} for cut in result["cuts"]],
         "files": {
-            str(path.relative_to(out)): load(path).digest for path in sorted(out.glob("export-*/*.onnx"))
+            str(path.relative_to(out)): load(path).digest
+            for kind in ("export", "quantize")
+            for path in sorted(out.glob(f"{kind}-*/*.onnx"))
         },
     }
 
@@ -102,7 +111,7 @@ def test_the_road_ends_with_a_measured_choice(finished):
     small, base = result["options"][-1], result["options"][0]
     assert small["macs"] < base["macs"] / 2
     assert small["parameters"] < base["parameters"]
-    assert len(base["latency"]["samples"]) == 5
+    assert len(base["latency"]["samples"]) == len(result["eager"]["1"]["samples"]) == 5
     assert base["test"]["low"] < base["test"]["value"] < base["test"]["high"]
 
 
@@ -128,6 +137,25 @@ def test_a_second_run_works_on_nothing_and_prints_the_table(finished, config, ru
     assert "best.onnx" in errors.replace(" ", "")
 
 
+def test_the_report_stands_beside_the_result(finished):
+    out, _ = finished
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for title in ("Candidates", "Latency on each engine", "Pruning", "Quantized tensors", "Steps and their"):
+        assert f"<h2>{title}" in page
+    assert "kl threshold" in page
+    assert "its outputs leave the network" in page  # why the head was not cut
+
+
+def test_a_recipe_may_name_the_task(finished, tmp_path, run_here):
+    (tmp_path / "task.py").write_text(TASK.read_text())
+    (recipe := tmp_path / "recipe.toml").write_text(f'task = "task.py"\n{CONFIG}')
+    code, _, errors = run_here(finished[0], recipe, "--backends", "onnxruntime", task=None)
+    assert code == 0, errors
+    code, _, errors = run_here(tmp_path / "out", tmp_path / "none.toml", task=None)
+    assert code == 2
+    assert "cannot be read" in errors
+
+
 def killed_when(out, config, there):
     """Start the run and kill it without warning as soon as a file or folder shows up."""
     process = subprocess.Popen(
@@ -150,6 +178,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_never_stopped(finished,
         "train/train.partial/training.pt",
         "cut-500.partial/training.pt",
         "export-pruned-25.partial",
+        "quantize-pruned-50-int8.partial",
+        "score-pruned-50-int8.partial",
     ):
         killed_when(tmp_path, config, there)
     done = run(tmp_path, config)
@@ -161,7 +191,7 @@ def test_a_floor_that_cannot_be_met_keeps_what_was_reached(finished, config, run
     out, _ = finished
     best = (out / "best.onnx").read_bytes()
     (strict := config.with_name("strict.toml")).write_text(
-        CONFIG.replace("floor_points = 8.0\nprune", "floor_points = 0.0\nprune")
+        CONFIG.replace("floor_points = 8.0\nbench", "floor_points = 0.0\nbench")
     )
     code, printed, errors = run_here(out, strict)
     assert (code, printed) == (3, "")
@@ -183,6 +213,14 @@ BROKEN = {
     "unknown engine": (TASK, ["--backends", "onnxruntmie"], "did you mean 'onnxruntime'?"),
     "unknown importance": (TASK, ["--importance", "l3"], "importance = 'l3'"),
     "senseless step": (TASK, ["--step", "0.9"], "0 < step <= target < 1 must hold"),
+    "unknown step": (TASK, ["--method", "prune,distill"], "steps = ['prune', 'distill']"),
+    "wrong order": (TASK, ["--method", "quantize,prune"], "(prune, quantize), got quantize, prune"),
+    "an option that nothing reads": (
+        TASK,
+        ["--method", "prune", "--calibration", "kl"],
+        "--calibration: the recipe has no step 'quantize' or 'mixed' or 'qat'",
+    ),
+    "two targets": (TASK, ["--target-params", "0.5", "--target-macs", "0.5"], "parameters and macs at once"),
     "weights of another": (TASK, ["--weights", str(TASK)], "are not weights of this network"),
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXPECTED = {
+    "compress_a_model.py": "times smaller",
     "choose_a_device.py": "best: nvidia-jetson-orin-nano-8gb",
     "quick_infer.py": "openvino against onnxruntime: at most",
     "one_graph_many_engines.py": "6 operators became Gemm, Softmax",

@@ -5,8 +5,9 @@ from burnish.plugins import require
 require("torch", extra="compress", need="compressing a model")  # every module below imports it
 
 from burnish.compress.measure import Option  # noqa: E402 - after the check
-from burnish.compress.reporter import Progress  # noqa: E402
-from burnish.compress.run import CompressConfig, CompressResult, compress  # noqa: E402
+from burnish.compress.recipe import CompressConfig, Recipe, load_recipe  # noqa: E402
+from burnish.compress.reporter import Progress, Row  # noqa: E402
+from burnish.compress.run import CompressResult, compress  # noqa: E402
 from burnish.compress.train import TrainConfig, train, train_task  # noqa: E402
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "CompressResult",
     "Option",
     "Progress",
+    "Recipe",
+    "Row",
     "TrainConfig",
     "compress",
+    "load_recipe",
     "train",
     "train_task",
 ]

@@ -1,27 +1,42 @@
-"""Every candidate on every engine: the score of the file itself, its size, cost and latency."""
+"""The latency of every candidate on every engine, and of the model as it is, taken in turns in one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
+from burnish.compress.candidates import FLOAT
+from burnish.compress.judge import Judged, Kernels
 from burnish.compress.reporter import Reporter
-from burnish.evaluate.accuracy import Interval, paired_difference, proportion_interval
+from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.latency import BenchConfig, Latency, benchmark, ratio
-from burnish.evaluate.task import Split, Task, score
+from burnish.evaluate.task import Split, Task
 from burnish.graph import ComputeGraph
-from burnish.graph.signature import Array
 from burnish.resume import Facts
-from burnish.runtime.session import CheckedSession, open_session
+from burnish.runtime.session import open_session
 
-FLOAT = "float"
-"""Name of the uncompressed candidate, which the others are compared with."""
+EAGER = "pytorch eager"
+"""Name of the reference: the trained module itself, called in PyTorch as it is."""
 
-_BATCH = 128
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Latency with one batch size."""
+
+    batch: int
+    latency: Latency
+    speedup: Interval
+    """Times faster than the float model on the first engine, in the same rounds."""
+    engine_speedup: Interval
+    """Times faster than the float model on the same engine, in the same rounds."""
+    eager_speedup: Interval
+    """Times faster than the module in PyTorch, in the same rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,98 +56,117 @@ class Option:
     test_difference: Interval
     """Test score minus the float model's, paired by example."""
     latency: Latency
-    """Of a batch of one."""
+    """With the first batch size."""
     speedup: Interval
     """Times faster than the float model on the first engine, in the same rounds."""
     size_bytes: int
     parameters: int
     macs: int
     """Multiply-adds of one example."""
+    kernels: Kernels | None = None
+    """Of a quantized file: how many multiplying kernels of the engine are integer ones."""
+    timings: tuple[Timing, ...] = field(default=())
+    """With every batch size, the first included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All options, and the reference that none of them is."""
+
+    options: tuple[Option, ...]
+    eager: Mapping[int, Latency]
+    """Latency of the module in PyTorch, by batch size."""
 
 
 def measure(
+    model: nn.Module,
     task: Task,
-    files: Mapping[str, Path],
-    backends: Sequence[str],
+    judged: Sequence[Judged],
+    batches: Sequence[int],
     bench: BenchConfig,
     reporter: Reporter,
 ) -> Facts:
-    """Measure ONNX files, one of them named ``float``, on every engine.
+    """Time files, one of them named ``float``, on the engines that can run them, and the module itself.
 
     Returns:
-        Plain data, which `read_options` turns into options.
+        Plain data: the latency of each contender by its label; `read_options` makes options of it.
     """
-    graphs = {name: ComputeGraph(path) for name, path in files.items()}
-    pairs = [(candidate, backend) for candidate in graphs for backend in backends]
+    calls: dict[str, Callable[[], object]] = {}
     with ExitStack() as stack:
-        sessions = {
-            (candidate, backend): stack.enter_context(open_session(graphs[candidate], backend=backend))
-            for candidate, backend in pairs
-        }
-        scores = _score_all(task, sessions, reporter)
-        latencies = _time_all(task, sessions, bench, reporter)
-    reference = latencies[FLOAT, backends[0]]
-    return {
-        "options": [
-            {
-                "candidate": candidate,
-                "backend": backend,
-                **_accuracy(scores[candidate, backend], scores[FLOAT, backend]),
-                "latency": asdict(latencies[candidate, backend]),
-                "speedup": asdict(ratio(reference, latencies[candidate, backend])),
-                "size_bytes": graphs[candidate].size_bytes,
-                "parameters": graphs[candidate].parameters,
-                "macs": graphs[candidate].cost().macs,
-            }
-            for candidate, backend in pairs
-        ]
+        inputs = {batch: _rows(task.split("valid"), batch) for batch in batches}
+        for one in judged:
+            graph = ComputeGraph(one.candidate.graph)
+            for backend in one.engines:
+                session = stack.enter_context(open_session(graph, backend=backend))
+                for batch, rows in inputs.items():
+                    label = _label(one.candidate.name, backend, batch)
+                    calls[label] = partial(session.run, rows.inputs)
+        for batch, rows in inputs.items():
+            tensors = tuple(torch.from_numpy(array) for array in rows.inputs.values())
+            calls[_label(FLOAT, EAGER, batch)] = partial(_call, model, tensors)
+        told = partial(reporter.progress, "measure latency, in turns")
+        measured = benchmark(calls, bench, on_round=told)
+    return {"latencies": {label: asdict(latency) for label, latency in measured.items()}}
+
+
+def read_options(
+    facts: Facts, judged: Sequence[Judged], backends: Sequence[str], batches: Sequence[int]
+) -> Measured:
+    """Return the options that `measure` timed and a judge scored."""
+    latencies = {
+        label: Latency(tuple(one["samples_ms"]), one["calls_per_sample"])
+        for label, one in facts["latencies"].items()
     }
 
+    def timing(candidate: str, backend: str, batch: int) -> Timing:
+        mine = latencies[_label(candidate, backend, batch)]
+        return Timing(
+            batch,
+            mine,
+            ratio(latencies[_label(FLOAT, backends[0], batch)], mine),
+            ratio(latencies[_label(FLOAT, backend, batch)], mine),
+            ratio(latencies[_label(FLOAT, EAGER, batch)], mine),
+        )
 
-def read_options(facts: Facts, files: Mapping[str, Path]) -> tuple[Option, ...]:
-    """Return the options that `measure` described."""
-    return tuple(_option(item, files) for item in facts["options"])
-
-
-Key = tuple[str, str]
-Sessions = Mapping[Key, CheckedSession]
-
-
-def _score_all(task: Task, sessions: Sessions, reporter: Reporter) -> dict[Key, dict[str, Array]]:
-    splits = {"valid": task.split("valid"), "test": task.split("test")}
-    scores: dict[Key, dict[str, Array]] = {}
-    for key, session in sessions.items():
-        scores[key] = {name: _scores(task, session, split) for name, split in splits.items()}
-        reporter.progress("score", len(scores), len(sessions))
-    return scores
-
-
-def _time_all(task: Task, sessions: Sessions, bench: BenchConfig, reporter: Reporter) -> dict[Key, Latency]:
-    one = task.split("valid").take(np.arange(1)).inputs
-    contenders = {"/".join(key): partial(session.run, one) for key, session in sessions.items()}
-    measured = benchmark(
-        contenders, bench, on_round=partial(reporter.progress, "measure latency, interleaved")
-    )
-    return {key: measured["/".join(key)] for key in sessions}
-
-
-def _accuracy(mine: Mapping[str, Array], base: Mapping[str, Array]) -> dict[str, Any]:
-    facts = {}
-    for split, scores in mine.items():
-        facts[split] = asdict(proportion_interval(float(scores.sum()), len(scores)))
-        facts[f"{split}_difference"] = asdict(paired_difference(base[split], scores))
-    return facts
-
-
-def _scores(task: Task, session: CheckedSession, split: Split) -> Array:
-    parts = [session.run(batch.inputs) for batch in split.batches(_BATCH)]
-    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return score(task, outputs, split.labels)
+    options = []
+    for one in judged:
+        for backend, worth in one.engines.items():
+            timings = tuple(timing(one.candidate.name, backend, batch) for batch in batches)
+            options.append(
+                Option(
+                    candidate=one.candidate.name,
+                    backend=backend,
+                    graph=one.candidate.graph,
+                    valid=worth.valid,
+                    valid_difference=worth.valid_difference,
+                    test=worth.test,
+                    test_difference=worth.test_difference,
+                    latency=timings[0].latency,
+                    speedup=timings[0].speedup,
+                    size_bytes=one.size_bytes,
+                    parameters=one.parameters,
+                    macs=one.macs,
+                    kernels=worth.kernels,
+                    timings=timings,
+                )
+            )
+    return Measured(tuple(options), {batch: latencies[_label(FLOAT, EAGER, batch)] for batch in batches})
 
 
-def _option(facts: Mapping[str, Any], files: Mapping[str, Path]) -> Option:
-    latency = Latency(tuple(facts["latency"]["samples_ms"]), facts["latency"]["calls_per_sample"])
-    read: dict[str, Any] = dict(facts) | {"graph": files[facts["candidate"]], "latency": latency}
-    for key in ("valid", "valid_difference", "test", "test_difference", "speedup"):
-        read[key] = Interval(**facts[key])
-    return Option(**read)
+def latency_facts(latency: Latency) -> dict[str, Any]:
+    """Return a latency as the record of a run holds it: median, interval and every sample."""
+    return asdict(latency.median) | {"samples": latency.samples_ms, "unit": "ms"}
+
+
+def _label(candidate: str, backend: str, batch: int) -> str:
+    return f"{candidate}/{backend}/{batch}"
+
+
+def _rows(split: Split, count: int) -> Split:
+    """Return so many examples; a split that has fewer gives some again."""
+    return split.take(np.arange(count) % len(split))
+
+
+def _call(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    with torch.inference_mode():
+        model(*inputs)

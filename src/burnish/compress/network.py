@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from burnish.errors import BurnishError, InputError
+from burnish.evaluate.answers import answers
 from burnish.evaluate.task import Split, SplitName, Task, score
-from burnish.files import atomic_writer
+from burnish.files import atomic_writer, sha256_bytes
 from burnish.graph.signature import Array
 
 WEIGHTS = "weights.pt"
@@ -71,14 +72,17 @@ def predict(model: nn.Module, task: Task, split: Split) -> dict[str, Array]:
     """
     training = model.training
     model.eval()
-    parts: list[tuple[Array, ...]] = []
+    device = _device_of(model)
+
+    def run(batch: Split) -> dict[str, Array]:
+        outputs = model(*tensors(batch, device))
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return {name: outputs[i].cpu().numpy() for i, name in enumerate(task.output_names)}
+
     with torch.inference_mode():
-        for batch in split.batches(_EVALUATION_BATCH):
-            outputs = model(*tensors(batch))
-            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            parts.append(tuple(output.numpy() for output in outputs))
+        found = answers(task, split, run, batch_size=_EVALUATION_BATCH)
     model.train(training)
-    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(task.output_names)}
+    return found
 
 
 def recalibrate_batch_norm(model: nn.Module, split: Split, *, batch_size: int = 128) -> None:
@@ -103,9 +107,18 @@ def recalibrate_batch_norm(model: nn.Module, split: Split, *, batch_size: int = 
         norm.momentum = momentum
 
 
-def tensors(batch: Split) -> tuple[torch.Tensor, ...]:
-    """Return a split's inputs as tensors over the same memory, in the order of the model's arguments."""
-    return tuple(torch.from_numpy(array) for array in batch.inputs.values())
+def tensors(batch: Split, device: torch.device | None = None) -> tuple[torch.Tensor, ...]:
+    """Return a split's inputs as tensors, in the order of the model's arguments; on the CPU over the same memory."""
+    return tuple(torch.from_numpy(array).to(device) for array in batch.inputs.values())
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return a digest of a network's tensors with their names and shapes."""
+    parts = []
+    for name, tensor in model.state_dict().items():
+        parts.append(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        parts.append(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return sha256_bytes(b"".join(parts))
 
 
 def save_weights(state: Mapping[str, Any], path: Path) -> None:
@@ -127,3 +140,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     except Exception as error:  # pickle, zip and shape errors alike: the file does not fit
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: are not weights of this network: {reason}") from error
+
+
+def _device_of(model: nn.Module) -> torch.device | None:
+    parameter = next(model.parameters(), None)
+    return None if parameter is None else parameter.device

@@ -1,87 +1,23 @@
-"""Progressive channel pruning: cut a little, recover, judge by the interval, and stop before it hurts."""
+"""Progressive pruning: cut a little, recover, judge by the interval, and stop at the target or before it hurts."""
 
-import json
-import math
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
 from torch import nn
 
-from burnish.compress.groups import ChannelGroups, History, width_of
-from burnish.compress.importance import Importance, ImportanceName, build_importance
-from burnish.compress.network import (
-    WEIGHTS,
-    build_model,
-    load_weights,
-    predict,
-    recalibrate_batch_norm,
-    save_weights,
-    tensors,
-)
-from burnish.compress.reporter import SILENT, Reporter
-from burnish.compress.train import Epoch, TrainConfig, train
-from burnish.errors import InputError
-from burnish.evaluate.accuracy import Interval, paired_difference
-from burnish.evaluate.task import Task, score
-from burnish.files import write_atomic
-from burnish.graph.signature import Array
-from burnish.resume import Facts, Run
+from burnish.compress.cut import Cut, best_of
+from burnish.compress.narrowing import Narrower
+from burnish.compress.prune_config import PruneConfig
+from burnish.compress.reporter import SILENT, Reporter, Row
+from burnish.compress.schedule import halfway, ratios
+from burnish.compress.targets import in_words, shortfall
+from burnish.errors import BudgetError
+from burnish.evaluate.task import Task
+from burnish.resume import Run
 
-_HISTORY = "history.json"
+__all__ = ["Cut", "PruneConfig", "best_of", "check_target", "prune"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneConfig:
-    """How far to prune, in what steps, and when to stop."""
-
-    step: float = 0.1
-    """Share of the original channels that each step removes from every group."""
-    target: float = 0.5
-    """Share of the original channels removed when done."""
-    importance: ImportanceName = "l1"
-    """Which channels go first."""
-    round_to: int = 8
-    """Widths are kept a multiple of this, as the vector units want it; layers narrower than two such are left."""
-    floor_points: float = 1.0
-    """How many points of the valid score may be lost, by the lower end of the interval of the difference."""
-    bisections: int = 1
-    """How often the way between the last good and the first bad step is halved."""
-    fine_tune: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=5, learning_rate=0.03))
-    """Training after each cut, with the original as the teacher."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.step <= self.target < 1:
-            raise ValueError(f"0 < step <= target < 1 must hold, got step {self.step}, target {self.target}")
-        if self.round_to < 1 or self.bisections < 0 or self.floor_points < 0:
-            raise ValueError("round_to must be at least 1, bisections and floor_points at least 0")
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One pruned network."""
-
-    ratio: float
-    """Share of the original channels removed, before rounding."""
-    widths: dict[str, int]
-    """Channels left in each group, by the name of its first layer."""
-    parameters: int
-    recalibrated_score: float
-    """Valid score after the cut with statistics estimated anew, before training."""
-    score: float
-    """Valid score after training."""
-    difference: Interval
-    """Valid score minus the original's, paired by example."""
-    accepted: bool
-    folder: Path
-
-    def restore(self, task: Task) -> nn.Module:
-        """Build the pruned network with its weights."""
-        model = build_model(task)
-        history: History = [tuple(item) for item in json.loads((self.folder / _HISTORY).read_bytes())]
-        ChannelGroups(model, tensors(task.split("valid").take(np.arange(2)))).replay(history)
-        load_weights(model, self.folder / WEIGHTS)
-        return model.eval()
+_FINE = 0.002
+"""Share of the channels to which a ratio that just meets a target, or just passes the floor, is looked for."""
 
 
 def prune(
@@ -93,172 +29,159 @@ def prune(
         model: The trained original; not changed.
         task: Data, loss and score.
         config: How.
-        run: Where each step is kept; finished steps are not done again.
+        run: Where each step is kept; finished steps are not done again, and an interrupted one goes on.
         reporter: Told what happens.
 
     Returns:
-        Every cut that was tried, in order; those with ``accepted`` passed the floor.
+        Every cut that was tried, in order; those with ``accepted`` passed the floor, and the last of them is best.
+
+    Raises:
+        InputError: The network cannot be traced, or does not work with fewer channels.
+        MissingExtraError: The engine that measures is not installed.
+        BudgetError: The target was missed and ``must_reach`` is set; the text says by how much. What was reached is
+            kept in the folder of the run, and `best_of` what a call without ``must_reach`` returns finds it again.
     """
-    pruner = _Pruner(model, task, config, run, reporter)
-    cuts: list[Cut] = []
-    accepted: Cut | None = None
-    for ratio in _ratios(config):
-        if pruner.widths(ratio) == pruner.widths(accepted.ratio if accepted else 0.0):
-            continue  # rounding leaves nothing to cut
-        cut = pruner.cut(ratio, accepted)
-        cuts.append(cut)
-        if not cut.accepted:
-            cuts += _bisect(pruner, accepted, cut, config.bisections)
-            break
-        accepted = cut
+    cuts = _Controller(Narrower(model, task, config, run, reporter), config, reporter).run()
+    try:
+        check_target(cuts, config)
+    except BudgetError as missed:
+        if config.must_reach:
+            raise
+        reporter.line(missed.message)
     return cuts
 
 
-def _ratios(config: PruneConfig) -> list[float]:
-    count = math.ceil(config.target / config.step - 1e-9)
-    return [min(config.target, round(config.step * (i + 1), 6)) for i in range(count)]
+def check_target(cuts: Sequence[Cut], config: PruneConfig) -> None:
+    """Raise when no accepted cut meets the target.
 
-
-def _bisect(pruner: "_Pruner", good: Cut | None, bad: Cut, times: int) -> list[Cut]:
-    tried: list[Cut] = []
-    low, high = good.ratio if good else 0.0, bad.ratio
-    for _ in range(times):
-        middle = round((low + high) / 2, 6)
-        widths = pruner.widths(middle)
-        if widths in (pruner.widths(low), pruner.widths(high)):
-            break  # rounding leaves nothing between the two
-        cut = pruner.cut(middle, good)
-        tried.append(cut)
-        if cut.accepted:
-            low, good = middle, cut
-        else:
-            high = middle
-    return tried
-
-
-class _Pruner:
-    """What stays the same over the steps."""
-
-    def __init__(
-        self, model: nn.Module, task: Task, config: PruneConfig, run: Run, reporter: Reporter
-    ) -> None:
-        self.original = model.eval()
-        self.task = task
-        self.config = config
-        self.run = run
-        self.reporter = reporter
-        self.valid = task.split("valid")
-        self.example = tensors(self.valid.take(np.arange(2)))
-        self.baseline = self._scores(model)
-        fresh = build_model(task).eval()
-        self.full_widths = {name: width_of(layer) for name, layer in self._roots(fresh)[1]}
-
-    def widths(self, ratio: float) -> dict[str, int]:
-        """Return the channels that each group keeps at a ratio."""
-        unit = self.config.round_to
-        return {
-            name: full
-            if full < 2 * unit or not ratio
-            else max(unit, unit * int(full * (1 - ratio) / unit + 0.5))
-            for name, full in self.full_widths.items()
-        }
-
-    def cut(self, ratio: float, parent: Cut | None) -> Cut:
-        """Do one step from its parent, or take it from an earlier run."""
-        name = f"cut-{round(ratio * 1000):03d}"
-        facts = self.run.step(name, lambda folder: self._work(folder, ratio, parent))
-        cut = Cut(
-            ratio=ratio,
-            widths=facts["widths"],
-            parameters=facts["parameters"],
-            recalibrated_score=facts["recalibrated_score"],
-            score=facts["score"],
-            difference=Interval(**facts["difference"]),
-            accepted=facts["accepted"],
-            folder=self.run.folder(name),
+    Raises:
+        BudgetError: The text says by how much the best one misses it, and what stopped it.
+    """
+    best = best_of(cuts)
+    amount = _amount(best, config)
+    refused = [cut for cut in cuts if not cut.accepted]
+    # a share of channels is met as nearly as rounding allows when no step was refused
+    if amount >= config.target or (config.measure == "channels" and best is not None and not refused):
+        return
+    if refused:
+        first = min(refused, key=lambda cut: cut.ratio)
+        reason = (
+            f"; the next one, {in_words(config.measure, first.reached.amount(config.measure))}, may lose "
+            f"{-first.difference.low * 100:.2f} points and {config.floor_points:g} are allowed"
         )
-        verdict = "kept" if cut.accepted else "below the floor"
-        self.reporter.line(
-            f"cut {ratio:.0%} of channels: score {cut.score:.4f} "
-            f"({cut.difference.value * 100:+.2f} points, low {cut.difference.low * 100:+.2f}), {verdict}"
+        hint = "allow more points, train longer after each cut, or give more validation data"
+    else:
+        reason = f", although {config.last:.0%} of the channels may go"
+        hint = "aim lower, allow more channels to go, or round to a smaller multiple"
+    kept = f"; the best is kept in {best.folder}" if best is not None else "; the original is the best"
+    raise BudgetError(shortfall(config.measure, amount, config.target) + reason, hint=hint + kept)
+
+
+class _Controller:
+    """Decides which cut comes next."""
+
+    def __init__(self, narrower: Narrower, config: PruneConfig, reporter: Reporter) -> None:
+        self._narrower = narrower
+        self._config = config
+        self._reporter = reporter
+
+    def run(self) -> list[Cut]:
+        """Go from step to step."""
+        cuts: list[Cut] = []
+        good: Cut | None = None
+        for asked in ratios(self._config.schedule, self._config.step, self._config.last):
+            ratio, is_last = self._aimed(asked, good)
+            if self._is_nothing(ratio, good):
+                self._reporter.line(f"{ratio:.0%} of channels: rounding leaves nothing to cut")
+                continue
+            cut = self._cut(ratio, good)
+            cuts.append(cut)
+            if not cut.accepted:
+                cuts += self._bisect(good, cut)
+                break
+            good = cut
+            if is_last:
+                break
+        self._name_untouched(cuts)
+        return cuts
+
+    def _aimed(self, ratio: float, good: Cut | None) -> tuple[float, bool]:
+        """Return a ratio that goes no further than the target wants, and whether it meets it."""
+        measure = self._config.measure
+        if measure == "channels":
+            return ratio, ratio >= self._config.target
+        if self._is_nothing(ratio, good):
+            return ratio, False
+        if self._narrower.outlook(ratio, good).amount(measure) < self._config.target:
+            return ratio, False
+        low, high = good.ratio if good else 0.0, ratio
+        while high - low > _FINE:
+            middle = halfway(low, high)
+            if self._meets(middle, high, good):
+                high = middle
+            else:
+                low = middle
+        return high, True
+
+    def _meets(self, middle: float, high: float, good: Cut | None) -> bool:
+        if self._narrower.plan(middle, good).widths == self._narrower.plan(high, good).widths:
+            return True  # the same network
+        if self._is_nothing(middle, good):
+            return False
+        return self._narrower.outlook(middle, good).amount(self._config.measure) >= self._config.target
+
+    def _bisect(self, good: Cut | None, bad: Cut) -> list[Cut]:
+        tried: list[Cut] = []
+        low, high, widths = good.ratio if good else 0.0, bad.ratio, bad.widths
+        while len(tried) < self._config.bisections and high - low > _FINE:
+            middle = halfway(low, high)
+            # rounding makes networks of many ratios equal: those that are known already are not tried again
+            if self._is_nothing(middle, good):
+                low = middle
+            elif self._narrower.plan(middle, good).widths == widths:
+                high = middle
+            else:
+                cut = self._cut(middle, good)
+                tried.append(cut)
+                if cut.accepted:
+                    low, good = middle, cut
+                else:
+                    high, widths = middle, cut.widths
+        return tried
+
+    def _is_nothing(self, ratio: float, good: Cut | None) -> bool:
+        """Tell whether rounding leaves nothing to cut at a ratio."""
+        return self._narrower.plan(ratio, good).widths == (good.widths if good else self._narrower.full)
+
+    def _name_untouched(self, cuts: Sequence[Cut]) -> None:
+        """Tell what the best network, or without one the last that was planned, has as wide as the original."""
+        best = best_of(cuts)
+        untouched = best.untouched if best else self._narrower.plan(self._config.last, None).untouched
+        for name, reason in untouched.items():
+            self._reporter.line(f"not cut: {name}: {reason}")
+
+    def _cut(self, ratio: float, good: Cut | None) -> Cut:
+        cut = self._narrower.cut(ratio, good)
+        self._reporter.row(
+            Row(
+                step="prune",
+                what=f"{ratio:.1%} of channels",
+                score=cut.score,
+                difference=cut.difference,
+                parameters=cut.parameters,
+                macs=cut.macs,
+                verdict=self._verdict(cut),
+            )
         )
         return cut
 
-    def _work(self, folder: Path, ratio: float, parent: Cut | None) -> Facts:
-        model, history = self._start(parent)
-        groups, roots = self._roots(model)
-        data = self.task.split("train")
-        importance = build_importance(self.config.importance, model, data, seed=self.config.fine_tune.seed)
-        wanted = self.widths(ratio)
-        for name, root in roots:
-            doomed = _least_important(importance, groups, root, width_of(root) - wanted[name])
-            if doomed:
-                groups.remove(root, doomed)
-        history += groups.history()
-        self._check_outputs(model)
-        recalibrate_batch_norm(model, data)
-        recalibrated = float(self._scores(model).mean())
-        train(
-            model,
-            self.task,
-            self.config.fine_tune,
-            teacher=self.original,
-            checkpoint=folder / "training.pt",
-            on_epoch=lambda epoch: self._tell(ratio, epoch),
-        )
-        scores = self._scores(model)
-        difference = paired_difference(self.baseline, scores)
-        save_weights(model.state_dict(), folder / WEIGHTS)
-        write_atomic(folder / _HISTORY, json.dumps(history).encode())
-        (folder / "training.pt").unlink()
-        return {
-            "widths": {name: width_of(root) for name, root in roots},
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "recalibrated_score": recalibrated,
-            "score": float(scores.mean()),
-            "difference": asdict(difference),
-            "accepted": bool(difference.low * 100 >= -self.config.floor_points),
-        }
-
-    def _start(self, parent: Cut | None) -> tuple[nn.Module, History]:
-        if parent is not None:
-            history: History = [tuple(i) for i in json.loads((parent.folder / _HISTORY).read_bytes())]
-            return parent.restore(self.task), history
-        model = build_model(self.task)
-        model.load_state_dict(self.original.state_dict())
-        return model.eval(), []
-
-    def _roots(self, model: nn.Module) -> tuple[ChannelGroups, list[tuple[str, nn.Module]]]:
-        groups = ChannelGroups(model, self.example)
-        names = {module: name for name, module in model.named_modules()}
-        return groups, [(names[root], root) for root in groups.roots()]
-
-    def _scores(self, model: nn.Module) -> Array:
-        return score(self.task, predict(model, self.task, self.valid), self.valid.labels)
-
-    def _tell(self, ratio: float, epoch: Epoch) -> None:
-        self.reporter.progress(f"cut {ratio:.0%} of channels", epoch.number, epoch.of)
-
-    def _check_outputs(self, model: nn.Module) -> None:
-        few = self.valid.take(np.arange(2))
-        before = predict(self.original, self.task, few)
-        try:
-            after = predict(model, self.task, few)
-        except Exception as error:  # whatever the user's forward may raise
-            raise InputError(
-                f"{type(model).__name__} fails once channels are cut: {type(error).__name__}: {error}",
-                hint="take sizes from the tensors in forward, not from constants",
-            ) from error
-        for name, array in before.items():
-            if after[name].shape != array.shape:
-                raise InputError(
-                    f"cutting channels changes output {name!r} from {array.shape[1:]} to {after[name].shape[1:]}",
-                    hint="an output that is also an inner feature cannot be cut; return a projection of it",
-                )
+    def _verdict(self, cut: Cut) -> str:
+        speed = in_words("latency", cut.reached.amount("latency"))
+        said = f", at least {speed}" if cut.reached.speedup is not None else ""
+        return ("kept" if cut.accepted else "below the floor") + said
 
 
-def _least_important(importance: Importance, groups: ChannelGroups, root: nn.Module, count: int) -> list[int]:
-    if count <= 0:
-        return []
-    order = importance(groups.group(root)).argsort(stable=True)
-    return sorted(int(i) for i in order[:count])
+def _amount(best: Cut | None, config: PruneConfig) -> float:
+    if best is None:
+        return 1.0 if config.measure == "latency" else 0.0
+    return best.reached.amount(config.measure)

@@ -1,55 +1,38 @@
-"""The compressing stretch of the road: prune, quantize, measure every candidate, choose from the front."""
+"""The compressing stretch of the road: prune, distil, quantize, fuse, measure every candidate, choose."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
 
-from burnish.compress.measure import FLOAT, Option, measure, read_options
-from burnish.compress.network import check_model, data_digests
-from burnish.compress.prune import Cut, PruneConfig, prune
-from burnish.compress.quantize import QuantScheme, quantize
-from burnish.compress.reporter import Progress, Reporter
-from burnish.errors import BudgetError, InputError
-from burnish.evaluate.latency import BenchConfig
+from burnish.compress import candidates as make
+from burnish.compress.candidates import FLOAT, Candidate, Network
+from burnish.compress.choose import choose, front_of
+from burnish.compress.folder import RunFolder, file_digest
+from burnish.compress.inspection import inspect
+from burnish.compress.judge import Judge, Judged
+from burnish.compress.measure import Measured, Option, measure, read_options
+from burnish.compress.network import check_model, weights_digest
+from burnish.compress.outcome import Inspected, Outcome
+from burnish.compress.prune import Cut, check_target, prune
+from burnish.compress.recipe import CompressConfig
+from burnish.compress.report import build_report
+from burnish.compress.reporter import Progress, Reporter, Row
+from burnish.errors import BudgetError
+from burnish.evaluate.latency import Latency
+from burnish.evaluate.report import save
 from burnish.evaluate.task import Task, check_task
-from burnish.files import sha256_bytes, write_atomic
-from burnish.graph.capture import capture
-from burnish.pareto import pareto_front
-from burnish.resume import Facts, Run
-from burnish.runtime.machine import fingerprint
+from burnish.files import write_atomic
+from burnish.graph import ComputeGraph
 from burnish.runtime.resolve import resolve
 
-BEST, RESULT = "best.onnx", "result.json"
+BEST, RESULT, REPORT = "best.onnx", "result.json", "report.html"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompressConfig:
-    """What to try, and how good it must stay."""
-
-    prune: PruneConfig = field(default_factory=PruneConfig)
-    """Channel pruning."""
-    quantize: QuantScheme = field(default_factory=QuantScheme)
-    """Quantization to INT8."""
-    bench: BenchConfig = field(default_factory=BenchConfig)
-    """How latency is measured."""
-    backends: tuple[str, ...] = ("onnxruntime", "openvino")
-    """Engines that every candidate is measured on."""
-    floor_points: float = 1.0
-    """Points of the valid score that the chosen candidate may lose, by the interval's lower end."""
-
-    def __post_init__(self) -> None:
-        if not self.backends:
-            raise ValueError("backends must name at least one engine")
-        if len(set(self.backends)) < len(self.backends):
-            raise ValueError(f"backends names an engine twice: {', '.join(self.backends)}")
-        if self.floor_points < 0:
-            raise ValueError(f"floor_points must be at least 0, got {self.floor_points}")
+_INSPECTED = 64
+"""Examples that show what quantization does to each tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +45,8 @@ class CompressResult:
     chosen: Option
     cuts: tuple[Cut, ...]
     """Every pruning step, refused ones included."""
+    eager: Mapping[int, Latency]
+    """Latency of the module in PyTorch, by batch size, measured in the same rounds."""
 
 
 def compress(
@@ -72,21 +57,24 @@ def compress(
     *,
     notify: Callable[[str], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_row: Callable[[Row], None] | None = None,
 ) -> CompressResult:
-    """Prune and quantize a trained model, measure every candidate, and choose the fastest that is good enough.
+    """Carry out a recipe on a trained model, measure every candidate, and choose the best that is good enough.
 
     Args:
         model: The trained float model, as the task builds it; its weights are not changed.
         task: Data, loss and score.
         config: What to try.
         work: Folder of the run. A run that was interrupted goes on there where it stopped. It ends with
-            ``result.json``, which holds every number, and ``best.onnx``, the chosen candidate.
+            ``result.json``, which holds every number, ``report.html`` and ``best.onnx``, the chosen candidate.
         notify: Told what happens, in a line.
         on_progress: Told how far a stage is.
+        on_row: Told what each candidate came to; without it, ``notify`` is.
 
     Raises:
         BudgetError: No candidate passes the floor; the text says by how much the best one misses it. What was
-            reached stays in ``work``; there is no ``best.onnx`` then.
+            reached stays in ``work``; there is no ``best.onnx`` then. Or pruning had to reach a target and missed it;
+            then ``best.onnx`` is the best of what was reached.
         InputError: The task's data or its network cannot be used.
         NotFoundError: There is no such engine.
         MissingExtraError: An engine is not installed.
@@ -96,20 +84,23 @@ def compress(
     check_task(task)
     model.eval()
     check_model(model, task)
-    reporter = Reporter(notify, on_progress)
-    facts: dict[str, Any] = {"task": task.name, "data": data_digests(task), "weights": _digest(model)}
-    facts |= {"prune": asdict(config.prune), "quantize": asdict(config.quantize)}
-    run = Run(work, facts)
-    cuts = prune(model, task, config.prune, run, reporter=reporter)
-    files = _export(model, task, config.quantize, run, cuts, reporter)
-    # other engines or rounds ask for other measurements, not for other networks
-    facts |= {"files": list(files), "backends": config.backends, "bench": asdict(config.bench)}
-    measured = Run(work, facts).step(
-        "measure", lambda _: measure(task, files, config.backends, config.bench, reporter)
+    folder = RunFolder(task, work, Reporter(notify, on_progress, on_row))
+    cuts = _prune(model, config, folder)
+    judge = Judge(folder, config.backends)
+    judged = _candidates(model, cuts, config, folder, judge)
+    timed = folder.step(
+        "latency",
+        lambda _: measure(model, task, judged, config.batches, config.bench, folder.reporter),
+        files={one.candidate.name: file_digest(one.candidate.graph) for one in judged},
+        backends=config.backends,
+        batches=config.batches,
+        bench=asdict(config.bench),
     )
-    options = read_options(measured, files)
-    front = tuple(pareto_front(options, _objectives))
-    return _conclude(options, front, tuple(cuts), task, config, work)
+    measured = read_options(timed.facts, judged, config.backends, config.batches)
+    result = _conclude(measured, cuts, judged, config, folder)
+    if "prune" in config.steps and config.prune.must_reach:
+        check_target(cuts, config.prune)
+    return result
 
 
 def check_engines(config: CompressConfig) -> None:
@@ -124,112 +115,106 @@ def check_engines(config: CompressConfig) -> None:
         resolve("cpu", backend)
 
 
-def choose(options: Sequence[Option], floor_points: float) -> Option:
-    """Return the fastest option among those that stay above the floor by the lower end of their difference.
+def _prune(model: nn.Module, config: CompressConfig, folder: RunFolder) -> tuple[Cut, ...]:
+    if "prune" not in config.steps:
+        return ()
+    # what was reached goes through the other steps first; a miss is told at the end
+    settings = replace(config.prune, must_reach=False)
+    run = folder.run(weights=weights_digest(model), prune=asdict(settings))
+    return tuple(prune(model, folder.task, settings, run, reporter=folder.reporter))
 
-    The float model is its own reference and always allowed: it is chosen when no compressed one is faster.
 
-    Raises:
-        BudgetError: No compressed option passes; the text says by how much the best misses.
-    """
-    compressed = [o for o in options if o.candidate != FLOAT]
-    good = [o for o in compressed if o.valid_difference.low * 100 >= -floor_points]
-    if good:
-        floats = [o for o in options if o.candidate == FLOAT]
-        return min((*good, *floats), key=lambda o: (o.latency.median_ms, o.size_bytes))
-    if not compressed:
-        raise InputError("there is no compressed option to choose from")
-    best = max(compressed, key=lambda o: o.valid_difference.low)
-    lost = -best.valid_difference.low * 100
-    raise BudgetError(
-        f"no candidate stays within {floor_points:g} points of the float model: the best, {best.candidate} on "
-        f"{best.backend}, may lose {lost:.2f}, which is {lost - floor_points:.2f} too many",
-        hint=f"allow {lost:.2f} points, prune less, or give more validation data to narrow the interval",
-    )
+def _candidates(
+    model: nn.Module, cuts: Sequence[Cut], config: CompressConfig, folder: RunFolder, judge: Judge
+) -> list[Judged]:
+    """Make every candidate that the recipe asks for, and judge each as soon as it is there."""
+    judged: list[Judged] = []
+
+    def keep(candidate: Candidate | None) -> None:
+        if candidate is not None:
+            judged.append(judge(candidate))
+
+    def until_good(made: Iterable[Candidate | None]) -> None:
+        for candidate in made:
+            keep(candidate)
+            if candidate is None or judged[-1].lowest * 100 >= -config.floor_points:
+                return
+
+    floats: list[tuple[Network, Candidate]] = []
+    for network in make.networks(model, cuts, folder, config.finalists):
+        if "distil" in config.steps and network.name != FLOAT:
+            network = make.distilled(network, model, config.distil, folder)
+        exported = make.exported(network, folder)
+        floats.append((network, exported))
+        keep(exported)
+        for scheme in config.schemes() if "quantize" in config.steps else ():
+            keep(make.quantized(exported, scheme, folder))
+    smallest_first = floats[::-1]
+    if "mixed" in config.steps:
+        until_good(make.mixed(one, config.mixed, folder) for _, one in smallest_first)
+    if "qat" in config.steps:
+        until_good(make.learnt(network, model, config.qat, folder) for network, _ in smallest_first)
+    if "fuse" in config.steps:
+        for one in tuple(judged):
+            keep(make.fused(one.candidate, folder))
+    return judged
 
 
 def _conclude(
-    options: tuple[Option, ...],
-    front: tuple[Option, ...],
+    measured: Measured,
     cuts: tuple[Cut, ...],
-    task: Task,
+    judged: Sequence[Judged],
     config: CompressConfig,
-    work: Path,
+    folder: RunFolder,
 ) -> CompressResult:
-    """Choose, and leave the result and the file of the chosen one in the folder of the run."""
-    record = partial(_record, options, front, cuts, task, config)
+    """Choose, and leave the result, the report and the file of the chosen one in the folder of the run."""
+    work, options = folder.root, measured.options
+    front = front_of(options)
+
+    def leave(chosen: Option | None, missed: str) -> None:
+        inspected = _inspected(judged, chosen, folder)
+        evidence = tuple(folder.evidence)
+        outcome = Outcome(
+            folder.task.name,
+            config,
+            measured,
+            front,
+            chosen,
+            missed,
+            cuts,
+            tuple(judged),
+            evidence,
+            inspected,
+        )
+        write_atomic(work / RESULT, json.dumps(outcome.record(), indent=2).encode())
+        save(build_report(outcome), work / REPORT)
+
     try:
-        chosen = choose(options, config.floor_points)
+        chosen = choose(options, config.floor_points, config.prefer)
     except BudgetError as error:
-        (work / BEST).unlink(missing_ok=True)
-        write_atomic(work / RESULT, _json(record() | {"chosen": None, "missed": error.message}))
+        (work / BEST).unlink(missing_ok=True)  # a file of this name would pass for good enough
+        leave(None, error.message)
         raise BudgetError(
             error.message, hint=f"{error.hint}; all that was measured is in {work / RESULT}"
         ) from error
     write_atomic(work / BEST, chosen.graph.read_bytes())
-    facts = {"chosen": {"candidate": chosen.candidate, "backend": chosen.backend}, "missed": ""}
-    write_atomic(work / RESULT, _json(record() | facts))
-    return CompressResult(options, front, chosen, cuts)
+    leave(chosen, "")
+    return CompressResult(options, front, chosen, cuts, measured.eager)
 
 
-def _export(
-    model: nn.Module, task: Task, scheme: QuantScheme, run: Run, cuts: Sequence[Cut], reporter: Reporter
-) -> dict[str, Path]:
-    """Export the float model and every accepted cut, each also as INT8; return the files by name."""
-    networks: dict[str, Callable[[], nn.Module]] = {FLOAT: lambda: model}
-    networks |= {f"pruned-{cut.ratio * 100:g}": partial(cut.restore, task) for cut in cuts if cut.accepted}
-    example = task.split("valid").take(np.arange(2)).inputs
-
-    def export(network: Callable[[], nn.Module], folder: Path) -> Facts:
-        graph = capture(network(), example, output_names=task.output_names)
-        graph.save(folder / "float.onnx")
-        quantize(graph, task.split("train"), scheme).save(folder / "int8.onnx")
-        return {}
-
-    files: dict[str, Path] = {}
-    for done, (name, network) in enumerate(networks.items(), start=1):
-        folder = run.folder(f"export-{name}")
-        run.step(folder.name, partial(export, network))
-        files[name] = folder / "float.onnx"
-        files["int8" if name == FLOAT else f"{name}-int8"] = folder / "int8.onnx"
-        reporter.progress("export and quantize", done, len(networks))
-    return files
-
-
-def _objectives(option: Option) -> tuple[float, ...]:
-    return option.latency.median_ms, float(option.size_bytes), -option.valid_difference.low
-
-
-def _record(
-    options: Sequence[Option],
-    front: Sequence[Option],
-    cuts: Sequence[Cut],
-    task: Task,
-    config: CompressConfig,
-) -> dict[str, Any]:
-    on_front = {(option.candidate, option.backend) for option in front}
-    return {
-        "task": task.name,
-        "config": asdict(config),
-        "machine": asdict(fingerprint()),
-        "options": [
-            asdict(o)
-            | {
-                "graph": str(o.graph),
-                "latency": asdict(o.latency.median) | {"samples": o.latency.samples_ms, "unit": "ms"},
-                "on_front": (o.candidate, o.backend) in on_front,
-            }
-            for o in options
-        ],
-        "cuts": [asdict(cut) | {"folder": str(cut.folder)} for cut in cuts],
-    }
-
-
-def _json(facts: Mapping[str, Any]) -> bytes:
-    return json.dumps(facts, indent=2).encode()
-
-
-def _digest(model: nn.Module) -> str:
-    """Return a digest of the weights, so that a run is not resumed with another model."""
-    parts = (tensor.detach().cpu().numpy().tobytes() for tensor in model.state_dict().values())
-    return sha256_bytes(b"".join(parts))
+def _inspected(judged: Sequence[Judged], chosen: Option | None, folder: RunFolder) -> Inspected | None:
+    """Look into the chosen candidate, or into the best one that has quantized tensors to show."""
+    files = [one for one in judged if "DequantizeLinear" in ComputeGraph(one.candidate.graph).operators()]
+    if not files:
+        return None
+    named = [one for one in files if chosen is not None and one.candidate.name == chosen.candidate]
+    best = max(named or files, key=lambda one: one.lowest)
+    examples = folder.task.split("train")
+    few = examples.take(np.arange(min(_INSPECTED, len(examples))))
+    found = folder.step(
+        f"inspect-{best.candidate.name}",
+        lambda _: inspect(ComputeGraph(best.candidate.graph), few),
+        graph=file_digest(best.candidate.graph),
+        examples=_INSPECTED,
+    )
+    return Inspected(best.candidate.name, found.facts)

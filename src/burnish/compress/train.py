@@ -1,11 +1,9 @@
 """One compact trainer, used wherever weights are learnt: from scratch, after a cut, from a teacher.
 
-It is deterministic for a seed and can be killed at any moment: what an epoch draws at random depends on the
-seed and the epoch's number alone, so a run that goes on from its last checkpoint ends as if never stopped.
+It is deterministic for a seed and can be killed at any moment: what a step draws at random depends on the seed, the
+epoch's number and the step's alone, so a run that goes on from its last checkpoint ends as if never stopped.
 """
 
-import copy
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
+from burnish.compress.batches import training_batches
+from burnish.compress.checkpoint import Epoch, Progress
+from burnish.compress.device import MixedPrecision, training_device
+from burnish.compress.distill import Outputs, distilled
+from burnish.compress.interrupt import HeldInterrupt
+from burnish.compress.learning_rate import one_cycle
 from burnish.compress.network import (
     WEIGHTS,
     build_model,
@@ -24,54 +27,34 @@ from burnish.compress.network import (
     predict,
     save_weights,
     tensors,
+    weights_digest,
 )
-from burnish.errors import InputError
+from burnish.compress.optimizer import build_optimizer
+from burnish.compress.train_config import TrainConfig
+from burnish.errors import DeviceError, InputError
+from burnish.evaluate.hooks import augmented, lengths, trimmed
 from burnish.evaluate.task import Split, Task, check_task, score
-from burnish.files import atomic_writer
+from burnish.graph.signature import Array
 from burnish.resume import Facts, Run
 
-OnEpoch = Callable[["Epoch"], None]
-State = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
-    """How to learn."""
-
-    epochs: int = 12
-    """Passes over the training split."""
-    batch_size: int = 64
-    """Examples a step."""
-    learning_rate: float = 0.1
-    """Highest learning rate of the one cycle."""
-    warmup: float = 0.3
-    """Share of the steps in which the learning rate rises."""
-    momentum: float = 0.9
-    """Momentum of SGD (Nesterov)."""
-    weight_decay: float = 5e-4
-    """L2 penalty."""
-    distill_weight: float = 0.7
-    """Share of the loss that comes from the teacher, when there is one."""
-    temperature: float = 2.0
-    """Softness of the teacher's answers."""
-    seed: int = 0
-    """Seed of the order of examples and of initial weights."""
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(f"epochs and batch_size must be at least 1: {self.epochs}, {self.batch_size}")
-        if not 0 <= self.distill_weight <= 1:
-            raise ValueError(f"distill_weight lies between 0 and 1, got {self.distill_weight}")
+__all__ = ["Epoch", "OnEpoch", "OnStep", "Step", "TrainConfig", "train", "train_task"]
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch came to."""
+class Step:
+    """How far an epoch is."""
 
+    epoch: int
+    """Number of the epoch, from 1."""
     number: int
+    """Number of the step in it, from 1."""
     of: int
     loss: float
-    valid_score: float
+    """Of this step."""
+
+
+OnEpoch = Callable[[Epoch], None]
+OnStep = Callable[[Step], None]
 
 
 def train(
@@ -82,51 +65,51 @@ def train(
     teacher: nn.Module | None = None,
     checkpoint: Path | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> list[Epoch]:
-    """Train in place and leave the model, in eval mode, at its best epoch by the valid score.
+    """Train in place and leave the model, in eval mode on the CPU, at its best epoch by the valid score.
 
     Args:
         model: What learns.
-        task: Data, loss and score.
+        task: Data, loss and score, with the hooks of `burnish.evaluate.hooks` that it has.
         config: How.
-        teacher: Model whose answers are imitated beside the labels (Hinton et al. 2015, arXiv:1503.02531).
-        checkpoint: File that is written after each epoch and gone on from when it exists.
+        teacher: Model whose answers are imitated beside the labels, see `burnish.compress.distill`.
+        checkpoint: File that is written after each epoch, now and then inside one, and on Ctrl-C; when it exists,
+            training goes on from it, and on a CPU with as many threads ends bit for bit as if it had never stopped.
         on_epoch: Told after each epoch.
+        on_step: Told after each step.
 
     Returns:
         Every epoch, those before an interruption included.
 
     Raises:
-        InputError: There is nothing to learn from, or the loss is not finite.
+        InputError: There is nothing to learn from, the loss is not finite, or the checkpoint cannot be written.
+        ArtifactError: The checkpoint belongs to another network or other settings.
+        UnsupportedDeviceError: The device is not there.
+        DeviceError: Its memory does not suffice.
+        KeyboardInterrupt: Ctrl-C; with a checkpoint, once the step under way is done and written.
     """
-    data, valid = task.split("train"), task.split("valid")
+    data = task.split("train")
     data.check(f"task {task.name!r}, split 'train'")
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
-    state = _Progress(model, optimizer)
-    if checkpoint is not None and checkpoint.exists():
-        state.load(checkpoint)
-    steps = math.ceil(len(data) / config.batch_size)
-    if teacher is not None:
-        teacher.eval()
-    while len(state.epochs) < config.epochs:
-        number = len(state.epochs)
-        with torch.random.fork_rng(devices=()):  # the caller's random numbers are its own
-            loss = _run_epoch(model, task, data, config, optimizer, teacher, number, steps)
-        mean = float(score(task, predict(model, task, valid), valid.labels).mean())
-        state.record(Epoch(number + 1, config.epochs, loss, mean))
-        if checkpoint is not None:
-            state.save(checkpoint)
-        if on_epoch is not None:
-            on_epoch(state.epochs[-1])
-    model.load_state_dict(state.best)
-    model.eval()
-    return state.epochs
+    device = training_device(config.device)
+    try:
+        model.to(device)
+        if teacher is not None:
+            teacher.to(device).eval()
+        trainer = _Trainer(model, task, data, config, device, teacher, checkpoint)
+        trainer.run(on_epoch, on_step)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise DeviceError(
+            f"{device}: out of memory in training with batches of {config.batch_size}",
+            hint="lower batch_size",
+        ) from error
+    finally:
+        for network in (model, teacher):
+            if network is not None:
+                network.to("cpu")
+    return trainer.progress.epochs
 
 
 def train_task(
@@ -136,6 +119,7 @@ def train_task(
     *,
     weights: Path | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> nn.Module:
     """Return a task's trained model: with the given weights, or trained in ``work``, once.
 
@@ -145,6 +129,7 @@ def train_task(
         work: Folder of the run; an interrupted training goes on there.
         weights: Weights to load instead of training.
         on_epoch: Told after each epoch.
+        on_step: Told after each step.
 
     Raises:
         InputError: The weights do not fit the network.
@@ -157,117 +142,141 @@ def train_task(
         return model.eval()
 
     def work_in(folder: Path) -> Facts:
-        epochs = train(model, task, config, checkpoint=folder / "training.pt", on_epoch=on_epoch)
+        epochs = train(
+            model, task, config, checkpoint=folder / "training.pt", on_epoch=on_epoch, on_step=on_step
+        )
         save_weights(model.state_dict(), folder / WEIGHTS)
         (folder / "training.pt").unlink()
         return {"epochs": [asdict(epoch) for epoch in epochs]}
 
-    run = Run(work, {"task": task.name, "data": data_digests(task), "train": asdict(config)})
+    depends = {"task": task.name, "data": data_digests(task), "train": asdict(config)}
+    run = Run(work, depends | {"start": weights_digest(model)})
     run.step("train", work_in)
     load_weights(model, run.folder("train") / WEIGHTS)
     return model.eval()
 
 
-class _Progress:
-    """What training must remember to go on after an interruption."""
+class _Trainer:
+    """What stays the same over the steps."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        data: Split,
+        config: TrainConfig,
+        device: torch.device,
+        teacher: nn.Module | None,
+        checkpoint: Path | None,
+    ) -> None:
         self.model = model
-        self.optimizer = optimizer
-        self.epochs: list[Epoch] = []
-        self.best: State = copy.deepcopy(model.state_dict())
+        self.task = task
+        self.data = data
+        self.lengths = lengths(task, data)
+        self.config = config
+        self.device = device
+        self.teacher = teacher
+        self.precision = MixedPrecision(config.precision, device)
+        self.optimizer = build_optimizer(model, config)
+        self.progress = Progress(model, self.optimizer, self.precision.scaler, config, checkpoint)
 
-    def record(self, epoch: Epoch) -> None:
-        if epoch.valid_score >= max((e.valid_score for e in self.epochs), default=-1.0):
-            self.best = copy.deepcopy(self.model.state_dict())
-        self.epochs.append(epoch)
+    def run(self, on_epoch: OnEpoch | None, on_step: OnStep | None) -> None:
+        """Do what is left to do, and take the best weights."""
+        progress, valid = self.progress, self.task.split("valid")
+        progress.load()
+        own = [torch.cuda.current_device()] if self.device.type == "cuda" else []
+        while not progress.is_done:
+            with torch.random.fork_rng(devices=own):  # the caller's random numbers are its own
+                loss = self._epoch(on_step)
+            mean = float(score(self.task, predict(self.model, self.task, valid), valid.labels).mean())
+            progress.record(Epoch(len(progress.epochs) + 1, self.config.epochs, loss, mean))
+            progress.save()
+            if on_epoch is not None:
+                on_epoch(progress.epochs[-1])
+        if progress.best is not None:
+            self.model.load_state_dict(progress.best)
+        self.model.eval()
 
-    def save(self, path: Path) -> None:
-        with atomic_writer(path) as stream:
-            torch.save(
-                {
-                    "model": self.model.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
-                    "best": self.best,
-                    "epochs": [(e.number, e.of, e.loss, e.valid_score) for e in self.epochs],
-                },
-                stream,
-            )
+    def _epoch(self, on_step: OnStep | None) -> float:
+        progress, config, number = self.progress, self.config, len(self.progress.epochs)
+        rng = np.random.default_rng((config.seed, number))
+        batches = training_batches(len(self.data), config.batch_size, self.lengths, rng)
+        steps = len(batches)
+        self.model.train()
+        with HeldInterrupt() as interrupt:
+            for index in range(progress.step, steps):
+                rate = one_cycle(
+                    number * steps + index,
+                    config.epochs * steps,
+                    peak=config.learning_rate,
+                    warmup=config.warmup,
+                )
+                loss = self._step(batches[index], rate, np.random.default_rng((config.seed, number, index)))
+                progress.step, progress.loss = index + 1, progress.loss + loss
+                if on_step is not None:
+                    on_step(Step(number + 1, index + 1, steps, loss))
+                if interrupt.pending:
+                    progress.save()
+                    interrupt.release()
+                progress.save_when_due()
+        return progress.loss / steps
 
-    def load(self, path: Path) -> None:
-        stored = torch.load(path, weights_only=True)
-        self.model.load_state_dict(stored["model"])
-        self.optimizer.load_state_dict(stored["optimizer"])
-        self.best = stored["best"]
-        self.epochs = [Epoch(*facts) for facts in stored["epochs"]]
-
-
-def _run_epoch(
-    model: nn.Module,
-    task: Task,
-    data: Split,
-    config: TrainConfig,
-    optimizer: torch.optim.Optimizer,
-    teacher: nn.Module | None,
-    number: int,
-    steps: int,
-) -> float:
-    rng = np.random.default_rng((config.seed, number))
-    torch.manual_seed(config.seed * 100_003 + number)
-    order = rng.permutation(len(data))
-    model.train()
-    total = 0.0
-    for step, batch in enumerate(data.take(order).batches(config.batch_size)):
-        for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(config, number * steps + step, config.epochs * steps)
-        inputs, labels = tensors(batch), torch.from_numpy(batch.labels)
-        outputs = model(*inputs)
-        loss = _loss(task, outputs, labels)
-        if teacher is not None:
-            loss = _distilled(loss, outputs, teacher, inputs, config)
+    def _step(self, rows: Array, rate: float, rng: np.random.Generator) -> float:
+        torch.manual_seed(int(rng.integers(2**63)))
+        batch = trimmed(self.task, augmented(self.task, self.data.take(rows), rng))
+        inputs, labels = tensors(batch, self.device), torch.from_numpy(batch.labels).to(self.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self._loss(inputs, labels, batch.labels)
         if not torch.isfinite(loss):
             raise InputError(
-                f"the loss became {loss.item()} in epoch {number + 1}", hint="lower the learning rate"
+                f"the loss became {loss.item()} in epoch {len(self.progress.epochs) + 1}",
+                hint="lower the learning rate",
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += loss.item()
-    return total / steps
+        scaler = self.precision.scaler
+        self.optimizer.zero_grad(set_to_none=True)
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.clip_norm is not None:
+            scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        scaler.step(self.optimizer)
+        scaler.update()
+        return loss.item()
+
+    def _loss(self, inputs: tuple[torch.Tensor, ...], labels: torch.Tensor, told: Array) -> torch.Tensor:
+        with self.precision.forward():
+            outputs = _widened(self.model(*inputs))
+            if self.teacher is not None:
+                with torch.no_grad():
+                    wanted = _widened(self.teacher(*inputs))
+        loss = _label_loss(self.task, outputs, labels, told)
+        return (
+            loss if self.teacher is None else distilled(loss, outputs, wanted, labels, self.task, self.config)
+        )
 
 
-def _loss(task: Task, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def _is_out_of_memory(error: Exception) -> bool:
+    """Tell it from other errors; PyTorch has a type for it on a GPU only."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
+def _widened(outputs: Outputs) -> Outputs:
+    """Return half-precision outputs as float32, in which losses are taken."""
+    if isinstance(outputs, tuple):
+        return tuple(output.float() for output in outputs)
+    return outputs.float()
+
+
+def _label_loss(task: Task, outputs: Outputs, labels: torch.Tensor, told: Array) -> torch.Tensor:
+    """Return the task's loss; ``told`` is the labels as an array, which can be read after a GPU has failed."""
     try:
-        return task.loss(outputs, labels)
+        return task.loss(outputs, labels)  # type: ignore[arg-type] # several outputs are handed on as they are
     except Exception as error:  # whatever the user's code may raise
+        if _is_out_of_memory(error):
+            raise
+        shapes = [list(o.shape) for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
         raise InputError(
             f"task {task.name!r}: loss fails: {type(error).__name__}: {error}",
-            hint=f"it gets outputs of shape {list(outputs.shape)} and labels from {labels.min()} to {labels.max()}",
+            hint=f"it gets outputs of shape {', '.join(map(str, shapes))} and labels from {told.min()} to "
+            f"{told.max()}",
         ) from error
-
-
-def _distilled(
-    loss: torch.Tensor,
-    outputs: torch.Tensor,
-    teacher: nn.Module,
-    inputs: tuple[torch.Tensor, ...],
-    config: TrainConfig,
-) -> torch.Tensor:
-    with torch.no_grad():
-        wanted = teacher(*inputs)
-    soft = config.temperature
-    imitation = functional.kl_div(
-        torch.log_softmax(outputs / soft, dim=-1),
-        torch.log_softmax(wanted / soft, dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return (1 - config.distill_weight) * loss + config.distill_weight * soft * soft * imitation
-
-
-def _learning_rate(config: TrainConfig, step: int, total: int) -> float:
-    """One cycle: a cosine up from a 25th of the peak, then a cosine down to nearly nothing."""
-    peak, rise = config.learning_rate, max(1.0, config.warmup * total)
-    if step < rise:
-        return peak * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rise)) / 2)
-    return peak * (1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * (step - rise) / max(1.0, total - rise))) / 2)

@@ -81,7 +81,8 @@ class Split:
 class Task(Protocol):
     """A model with its data.
 
-    ``train`` is learnt from, ``valid`` chooses and gates, ``test`` is looked at once, for the report.
+    ``train`` is learnt from, ``valid`` chooses and gates, ``test`` is looked at once, for the report. What a task may
+    offer beside these members is in `burnish.evaluate.hooks`.
     """
 
     name: str
@@ -108,21 +109,23 @@ def load_task(reference: str) -> Task:
     """Load a task by name, or from a Python file of the user's.
 
     Args:
-        reference: A name of the entry-point group ``burnish.tasks``, such as ``digits``; or
-            ``path/to/task.py``, whose object ``TASK`` is taken; or ``path/to/task.py:NAME``.
+        reference: A name of the entry-point group ``burnish.tasks``, such as ``digits``; or with settings, such as
+            ``image-folder:PATH``; or ``path/to/task.py``, whose object ``TASK`` is taken; or
+            ``path/to/task.py:NAME``.
 
     Raises:
         NotFoundError: No such task, file or object.
-        InputError: The file cannot be imported, or the object is not a `Task`.
+        InputError: The file cannot be imported, the object is not a `Task`, or takes no settings.
+        ConfigError: The settings are not the task's.
     """
-    file, _, attribute = reference.partition(":")
-    if file.endswith(".py"):
-        task = _from_file(Path(file), attribute or "TASK")
-    elif reference in plugins.entries(GROUP):
-        task = plugins.load(GROUP, reference)
+    name, _, setting = reference.partition(":")
+    if name.endswith(".py"):
+        task = _from_file(Path(name), setting or "TASK")
+    elif name in plugins.entries(GROUP):
+        task = _configured(plugins.load(GROUP, name), name, setting)
     else:
-        known = nearest(reference, plugins.entries(GROUP))
-        raise NotFoundError(f"unknown task {reference!r}", hint=f"{known}; or give a path to a task.py")
+        known = nearest(name, plugins.entries(GROUP))
+        raise NotFoundError(f"unknown task {name!r}", hint=f"{known}; or give a path to a task.py")
     missing = [name for name in _MEMBERS if not hasattr(task, name)]
     if missing:
         raise InputError(f"{reference} is not a task: it lacks {', '.join(missing)}")
@@ -175,6 +178,15 @@ def score(task: Task, outputs: Mapping[str, Array], labels: Array) -> Array:
     if not ((scores >= 0) & (scores <= 1)).all():
         raise InputError(f"task {task.name!r}: scores must be finite numbers in [0, 1]")
     return scores
+
+
+def _configured(task: Any, name: str, setting: str) -> Any:
+    """Hand a task what stands behind its name; a task says by ``configured(setting) -> Task`` that it takes it."""
+    if not setting:
+        return task
+    if not hasattr(task, "configured"):
+        raise InputError(f"task {name!r} takes no settings, got {setting!r}", hint=f"write {name}")
+    return task.configured(setting)
 
 
 def _from_file(path: Path, attribute: str) -> Any:

@@ -39,18 +39,44 @@ def capture_folder(folder: Path) -> ComputeGraph:
         InputError: The weights are pickles, damaged, or do not fill the architecture; or it cannot be traced.
         MissingExtraError: transformers, safetensors or PyTorch is not installed.
     """
-    config = _config(folder)
-    _check_weights(folder)
+    config = check_folder(folder)
     torch = require("torch", extra="huggingface", need="capturing a Hugging Face folder")
     require("safetensors", extra="huggingface", need="capturing a Hugging Face folder")
     transformers = require("transformers", extra="huggingface", need="capturing a Hugging Face folder")
-    with _quiet(transformers):
+    with quiet(transformers):
         model = _load(transformers, folder, config)
         inputs = _example(model)
         module, names = _plain(torch, model, inputs)
         lengths = {name: {1: LENGTH} for name in inputs if name in _TEXT}
         graph = capture(module, inputs, output_names=names, dynamic=lengths)
     return _annotated(graph)
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """Return the config.json of a folder whose weights can be read without running code.
+
+    Raises:
+        NotFoundError: The folder, its config.json or its weights are missing.
+        InputError: The configuration is damaged or names no architecture, or the weights are pickles.
+    """
+    config = _config(folder)
+    _check_weights(folder)
+    return config
+
+
+@contextlib.contextmanager
+def quiet(transformers: Any) -> Iterator[None]:
+    """Keep transformers' advice and progress bars out of the user's terminal."""
+    logging = transformers.utils.logging
+    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -161,20 +187,6 @@ def _annotated(graph: ComputeGraph) -> ComputeGraph:
     ragged = {spec.name: (1,) for spec in specs if masked and spec.shape[1:2] == (LENGTH,)}
     layouts = {spec.name: "NCHW" if spec.name == "pixel_values" else "BL" for spec in graph.signature.inputs}
     return graph.annotated(ragged=ragged, layouts=layouts)
-
-
-@contextlib.contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    logging = transformers.utils.logging
-    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

@@ -51,6 +51,7 @@ def graph(task, _trained):
 PRUNE = PruneConfig(
     step=0.25,
     target=0.5,
+    rounding="multiple",
     round_to=4,
     floor_points=8.0,
     fine_tune=TrainConfig(epochs=2, learning_rate=0.03),

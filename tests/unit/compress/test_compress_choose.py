@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.compress import CompressConfig, Option
-from burnish.compress.run import _objectives, choose
-from burnish.errors import BudgetError
-from burnish.evaluate import Interval, Latency, pareto_front
+from burnish.compress import Option
+from burnish.compress.choose import choose, front_of, objectives
+from burnish.errors import BudgetError, InputError
+from burnish.evaluate import Interval, Latency
 
 
 def option(candidate, *, ms, low, size=100, backend="onnxruntime"):
@@ -77,14 +77,19 @@ def test_what_is_chosen_passes_is_fastest_and_lies_on_the_front(compressed, floo
     chosen = choose(everything, floor)
     assert chosen is FLOAT or chosen in good
     assert chosen.latency.median_ms <= min(o.latency.median_ms for o in good)
-    values = {_objectives(o) for o in pareto_front(everything, _objectives)}
+    values = {objectives(o) for o in front_of(everything)}
     same_speed = [o for o in everything if o.latency.median_ms == chosen.latency.median_ms]
-    assert any(_objectives(o) in values for o in same_speed)
+    assert any(objectives(o) in values for o in same_speed)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"backends": ()}, {"backends": ("openvino", "openvino")}, {"floor_points": -0.1}]
-)
-def test_settings_that_make_no_sense_are_refused(settings):
-    with pytest.raises(ValueError, match=next(iter(settings))):
-        CompressConfig(**settings)
+def test_the_smallest_is_chosen_where_size_is_preferred():
+    fast = option("fast", ms=0.1, low=-0.005, size=50)
+    small = option("small", ms=0.4, low=-0.005, size=20)
+    ruined = option("ruined", ms=0.05, low=-0.5, size=1)
+    assert choose([FLOAT, fast, small, ruined], 1.0, "size") is small
+    assert choose([FLOAT, fast, small, ruined], 1.0) is fast
+
+
+def test_nothing_to_choose_from_is_an_error_of_its_own():
+    with pytest.raises(InputError, match="no compressed option"):
+        choose([FLOAT], 1.0)

@@ -1,10 +1,17 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from burnish.compress.groups import ChannelGroups, width_of
-from burnish.compress.importance import activation_variances, build_importance
+from burnish.compress.importance import (
+    ImportanceName,
+    activation_variances,
+    build_importance,
+    gradient_effects,
+)
 from burnish.compress.network import tensors
 from burnish.errors import InputError
 from burnish.evaluate import Split
@@ -46,11 +53,21 @@ def test_what_leaves_the_model_is_never_cut():
     assert {"first", "depthwise"} & set(roots)
 
 
-@pytest.mark.parametrize("name", ["l1", "l2", "variance", "random"])
+class Labelled:
+    name, output_names = "labelled", ("classes", "maps")
+
+    def split(self, name):
+        return images(8)
+
+    def loss(self, outputs, labels):
+        return torch.nn.functional.nll_loss(outputs[0], labels) + outputs[1].square().mean()
+
+
+@pytest.mark.parametrize("name", get_args(ImportanceName))
 def test_every_group_gets_one_finite_score_a_channel(name):
     model = Net().eval()
     groups, roots = named_roots(model)
-    importance = build_importance(name, model, images(8), seed=0)
+    importance = build_importance(name, model, Labelled(), seed=0)
     for root in roots.values():
         scores = importance(groups.group(root))
         assert scores.shape == (width_of(root),)
@@ -91,6 +108,62 @@ def test_variance_is_exact_whatever_the_batches(batch_size):
         linear = model(*tensors(data))
     torch.testing.assert_close(found[model[0]], convolved.transpose(0, 1).flatten(1).var(1, correction=0))
     torch.testing.assert_close(found[model[3]], linear.var(0, correction=0))
+
+
+@pytest.mark.parametrize("name", ["taylor", "fisher"])
+def test_a_channel_that_the_loss_does_not_feel_matters_least(name):
+    model = Net().eval()
+    model.first.requires_grad_(False)
+    with torch.no_grad():
+        model.last.weight[:, 5] = 0
+        model.up.bias[5] = 100.0
+    groups, roots = named_roots(model)
+    scores = build_importance(name, model, Labelled(), seed=0)(groups.group(roots["up"]))
+    assert scores.argmin() == 5
+    assert scores[5] == 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not model.first.weight.requires_grad
+
+
+def test_taylor_is_what_the_loss_loses_to_first_order():
+    torch.manual_seed(0)
+    model, task = Net().eval(), Labelled()
+    data = task.split("train")
+    effects = gradient_effects(model, task, [data], 1)
+
+    def loss():
+        with torch.no_grad():
+            return float(task.loss(model(*tensors(data)), torch.from_numpy(data.labels)))
+
+    before, share = loss(), 1e-2
+    with torch.no_grad():
+        model.hidden.weight[3] *= 1 - share
+    assert abs(loss() - before) / share == pytest.approx(
+        float(effects[model.hidden, "weight", 0][3]), rel=0.1
+    )
+
+
+def test_bn_follows_the_scales():
+    model = nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 2, 1)).eval()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([3.0, -2, 0.1, 5, 1, 4]))
+    groups, roots = named_roots(model)
+    assert build_importance("bn", model, images(2), seed=0)(groups.group(roots["0"])).argmin() == 2
+
+
+def test_gradients_need_a_loss_and_a_known_name():
+    with pytest.raises(InputError, match="'taylor' needs a loss"):
+        build_importance("taylor", Net().eval(), images(2), seed=0)
+    with pytest.raises(InputError, match="did you mean 'fisher'"):
+        build_importance("fischer", Net().eval(), images(2), seed=0)
+
+
+def test_a_loss_that_is_not_finite_is_named():
+    model = Net().eval()
+    with torch.no_grad():
+        model.head.bias[0] = float("nan")
+    with pytest.raises(InputError, match="the loss of the network is nan"):
+        build_importance("fisher", model, Labelled(), seed=0)
 
 
 def test_chance_is_reproducible():

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from burnish.compress import TrainConfig
 from burnish.compress.network import build_model, predict
 from burnish.compress.prune import PruneConfig, prune
 from burnish.compress.reporter import Reporter
-from burnish.errors import InputError
 from burnish.evaluate import Split, paired_difference
 from burnish.resume import Run
 
@@ -56,14 +56,18 @@ def test_a_second_run_takes_everything_from_the_first(task, trained, prune_confi
     assert first == again
     assert worked == 2 * prune_config.fine_tune.epochs
     assert len(stages) == worked
-    assert len(lines) == 4
-    assert all("kept" in line for line in lines)
+    assert len(lines) == 6
+    assert lines[:3] == lines[3:]
+    assert [line.endswith("kept") for line in lines[:3]] == [True, True, False]
+    assert lines[2] == "not cut: head: its outputs leave the network"
 
 
 def test_a_cut_below_the_floor_ends_the_run_and_the_last_step_is_halved(task, trained, tmp_path):
     config = PruneConfig(
         step=0.5,
         target=0.75,
+        rounding="multiple",
+        bisections=1,
         round_to=4,
         floor_points=0.0,  # no interval can promise this
         fine_tune=TrainConfig(epochs=1, learning_rate=0.01),
@@ -71,6 +75,20 @@ def test_a_cut_below_the_floor_ends_the_run_and_the_last_step_is_halved(task, tr
     cuts = prune(trained, task, config, Run(tmp_path, {}))
     assert [cut.ratio for cut in cuts] == [0.5, 0.25]
     assert not any(cut.accepted for cut in cuts)
+
+
+def test_halving_never_tries_a_network_twice(task, trained, tmp_path):
+    config = PruneConfig(
+        step=0.6,
+        target=0.6,
+        rounding="multiple",
+        bisections=4,
+        round_to=4,
+        floor_points=0.0,
+        fine_tune=TrainConfig(epochs=1, learning_rate=0.01),
+    )
+    widths = [tuple(cut.widths.values()) for cut in prune(trained, task, config, Run(tmp_path, {}))]
+    assert widths == [(8, 8), (12, 12)]  # all that rounding leaves between the original and the first cut
 
 
 def test_a_step_that_rounding_makes_empty_is_left_out(task, trained, prune_config, tmp_path):
@@ -84,9 +102,9 @@ def test_a_step_that_rounding_makes_empty_is_left_out(task, trained, prune_confi
     [(0.1, 0.5, 5), (0.2, 0.5, 3), (0.125, 0.5, 4), (0.3, 0.3, 1), (0.1, 0.3, 3)],
 )
 def test_steps_end_at_the_target(step, target, expected):
-    from burnish.compress.prune import _ratios
+    from burnish.compress.schedule import ratios as _ratios
 
-    ratios = _ratios(PruneConfig(step=step, target=target))
+    ratios = _ratios("even", step, target)
     assert len(ratios) == expected
     assert ratios[-1] == target
 
@@ -142,14 +160,16 @@ class Simple:
 @pytest.mark.parametrize(
     ("network", "output_names", "expected"),
     [
-        (Fixed, ("logits",), "Fixed fails once channels are cut: .*take sizes from the tensors"),
-        (Leaking, ("logits", "feature"), r"changes output 'feature' from \(16, 1, 1\) to \(8, 1, 1\)"),
+        (Fixed, ("logits",), r"not cut: second: .*fewer channels: RuntimeError: "),
+        (Leaking, ("logits", "feature"), r"not cut: first: .*output"),
     ],
 )
-def test_a_network_that_cannot_be_cut_says_why(network, output_names, expected, tmp_path):
+def test_what_cannot_be_cut_is_named_with_the_reason(network, output_names, expected, tmp_path):
     task = Simple(network, output_names)
-    with pytest.raises(InputError, match=expected):
-        prune(build_model(task), task, PruneConfig(step=0.5), Run(tmp_path, {}))
+    lines = []
+    config = PruneConfig(step=0.5, rounding="multiple", must_reach=False)
+    prune(build_model(task), task, config, Run(tmp_path, {}), reporter=Reporter(lines.append))
+    assert [line for line in lines if re.match(expected, line)]
 
 
 @pytest.mark.parametrize(

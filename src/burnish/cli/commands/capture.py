@@ -93,6 +93,7 @@ def _graph(source: str, weights: Path | None) -> ComputeGraph:
 def _task_graph(reference: str, weights: Path | None) -> ComputeGraph:
     import numpy as np
 
+    from burnish.evaluate.hooks import dynamic_axes
     from burnish.evaluate.task import load_task
     from burnish.graph.capture import capture
     from burnish.plugins import require
@@ -104,7 +105,8 @@ def _task_graph(reference: str, weights: Path | None) -> ComputeGraph:
     module = task.build_model()
     if weights is not None:
         load_weights(module, weights)
-    return capture(module, task.split("valid").take(np.arange(2)).inputs, output_names=task.output_names)
+    example = task.split("valid").take(np.arange(2)).inputs
+    return capture(module, example, output_names=task.output_names, dynamic=dynamic_axes(task))
 
 
 def _cost(graph: ComputeGraph, batch: int, sizes: dict[str, int]) -> GraphCost | None:

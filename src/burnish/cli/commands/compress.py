@@ -1,144 +1,245 @@
 """Prune and quantize under an accuracy floor; measure every candidate."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress as Bars
-from rich.progress import TaskID
 
-from burnish.cli.render import JsonOption, emit_json, err, progress, table
-from burnish.compress import (
-    CompressConfig,
-    CompressResult,
-    Option,
-    Progress,
-    TrainConfig,
-    compress,
-    train_task,
-)
-from burnish.compress.run import BEST, RESULT, check_engines
-from burnish.config import load_config
+from burnish.cli.live import LiveTable
+from burnish.cli.render import JsonOption, emit_json, err, table
+from burnish.compress import CompressResult, Option, Progress, Recipe, compress, load_recipe, train_task
+from burnish.compress.measure import EAGER
+from burnish.compress.reporter import COLUMNS, format_points
+from burnish.compress.run import BEST, REPORT, RESULT, check_engines
+from burnish.errors import ConfigError
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.task import load_task
 from burnish.units import format_bytes, format_count, format_ms
 
 app = typer.Typer()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a configuration file of this verb may hold: the tables ``train`` and ``compress``."""
-
-    train: TrainConfig = field(default_factory=TrainConfig)
-    """Training of the float model."""
-    compress: CompressConfig = field(default_factory=CompressConfig)
-    """What is tried, and how good it must stay."""
+_FIGURES = COLUMNS[2:-1]
 
 
 @app.command("compress")
 def compress_task(
-    task: Annotated[str, typer.Argument(help="A task's name, such as digits, or the path of a task.py.")],
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on there.")],
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            help="A task's name, such as digits, or the path of a task.py; or the recipe names it."
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", "--config", help="TOML file with task, weights, [train] and [compress]."),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Trained weights; without them the task is trained.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of the training. [default: 12]")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Steps, of prune, distil, quantize, mixed, qat and fuse, in this order. [default: prune,quantize]"
+        ),
+    ] = None,
     target_ratio: Annotated[
         float | None, typer.Option(help="Share of channels to remove. [default: 0.5]")
     ] = None,
-    step: Annotated[float | None, typer.Option(help="Share removed a step. [default: 0.1]")] = None,
+    target_params: Annotated[
+        float | None, typer.Option(help="Share of parameters to remove, instead of channels.")
+    ] = None,
+    target_macs: Annotated[
+        float | None, typer.Option(help="Share of multiply-adds to remove, instead of channels.")
+    ] = None,
+    target_speedup: Annotated[
+        float | None,
+        typer.Option(help="How many times faster to become by pruning, on the first engine."),
+    ] = None,
+    step: Annotated[float | None, typer.Option(help="Share of channels a step. [default: 0.05]")] = None,
     floor: Annotated[
         float | None,
         typer.Option(help="Points that may be lost, by the lower end of the interval. [default: 1]"),
     ] = None,
-    importance: Annotated[str | None, typer.Option(help="l1, l2, variance or random. [default: l1]")] = None,
+    importance: Annotated[
+        str | None,
+        typer.Option(help="l1, l2, bn, variance, taylor, fisher or random. [default: l1]"),
+    ] = None,
     round_to: Annotated[int | None, typer.Option(help="Keep widths a multiple of this. [default: 8]")] = None,
-    tune_epochs: Annotated[int | None, typer.Option(help="Epochs after each cut. [default: 5]")] = None,
+    tune_epochs: Annotated[int | None, typer.Option(help="Epochs after each cut. [default: 10]")] = None,
+    finalists: Annotated[
+        int | None, typer.Option(help="Accepted cuts that go on, the smallest; 0 for all. [default: 4]")
+    ] = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="Kinds to try: static, dynamic, weight-only, float16, bfloat16. [default: static]"),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="Ranges of activations: minmax, percentile, mse, kl. [default: minmax, of qat mse]"
+        ),
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Calibration examples. [default: 256]")] = None,
+    qat_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of quantization-aware training. [default: 4]")
+    ] = None,
     backends: Annotated[
         str | None, typer.Option(help="Engines to measure. [default: onnxruntime,openvino]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything drawn at random. [default: 0]")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file with the tables [train] and [compress].")
+    batches: Annotated[
+        str | None, typer.Option(help="Batch sizes to time; the first chooses. [default: 1]")
     ] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of the measurement. [default: 30]")] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="latency or size: what to choose by, above the floor.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything drawn at random. [default: 0]")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Prune and quantize a task's model, measure every candidate, and keep the fastest that is good enough.
+    """Carry out a recipe on a task's model, measure every candidate, and keep the best that is good enough.
 
-    The folder ends with best.onnx, the chosen candidate, and result.json, every number behind the choice.
+    The folder ends with best.onnx, the chosen candidate; report.html; and result.json, every number behind it.
     """
-    loaded = load_task(task)
+    targets = {
+        "channels": target_ratio,
+        "parameters": target_params,
+        "macs": target_macs,
+        "latency": target_speedup,
+    }
+    engines = _words(backends)
     flags = {
+        "task": task,
+        "weights": None if weights is None else str(weights),
         "train": {"epochs": epochs, "seed": seed},
         "compress": {
+            "steps": _words(method),
             "prune": {
-                "target": target_ratio,
+                **_target(targets, engines),
                 "step": step,
                 "floor_points": floor,
                 "importance": importance,
                 "round_to": round_to,
                 "fine_tune": {"epochs": tune_epochs, "seed": seed},
             },
+            "finalists": finalists,
+            "distil": {"seed": seed},
+            "quantize": {"calibration": calibration, "samples": samples},
+            "methods": _words(quantize),
+            "mixed": {
+                "engine": {"backend": engines[0] if engines else None},
+                "scheme": {"calibration": calibration, "samples": samples},
+                "floor_points": floor,
+            },
+            "qat": {
+                "calibration": calibration,
+                "samples": samples,
+                "train": {"epochs": qat_epochs, "seed": seed},
+            },
+            "bench": {"rounds": rounds},
             "floor_points": floor,
-            "backends": backends.split(",") if backends else None,
+            "backends": engines,
+            "batches": _words(batches),
+            "prefer": prefer,
         },
     }
-    settings = load_config(Settings, file=config, flags=flags)
-    check_engines(settings.compress)
-    with progress() as bars:
-        show_progress = _progress_on(bars)
-        model = train_task(
-            loaded,
-            settings.train,
-            out / "train",
-            weights=weights,
-            on_epoch=lambda epoch: show_progress(Progress("train", epoch.number, epoch.of)),
-        )
-        result = compress(
-            model,
-            loaded,
-            settings.compress,
-            out,
-            notify=lambda line: bars.console.print(line, markup=False, highlight=False, soft_wrap=True),
-            on_progress=show_progress,
-        )
+    settings = load_recipe(recipe, flags)
+    _check_steps(settings.compress.steps, ctx.params)
+    result = _run(settings, out)
     if json:
         emit_json(loads((out / RESULT).read_bytes()))
-    else:
-        show(result)
-        err.print(
-            f"chosen: {result.chosen.candidate} on {result.chosen.backend}, written to {out / BEST}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+        return
+    show(result)
+    err.print(
+        f"chosen: {result.chosen.candidate} on {result.chosen.backend}, written to {out / BEST}; "
+        f"the report is {out / REPORT}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _run(settings: Recipe, out: Path) -> CompressResult:
+    if not settings.task:
+        raise ConfigError(
+            "no task is named", hint="burnish compress TASK --out DIR, or name it in the recipe"
+        )
+    task = load_task(settings.task)
+    check_engines(settings.compress)
+    with LiveTable(err, COLUMNS, _FIGURES) as live:
+
+        def show_progress(state: Progress) -> None:
+            live.stage(state.stage, state.done, state.of)
+
+        model = train_task(
+            task,
+            settings.train,
+            out / "train",
+            weights=Path(settings.weights) if settings.weights else None,
+            on_epoch=lambda epoch: show_progress(Progress("train", epoch.number, epoch.of)),
+        )
+        return compress(
+            model,
+            task,
+            settings.compress,
+            out,
+            notify=live.say,
+            on_progress=show_progress,
+            on_row=lambda row: live.row(row.cells(), str(row)),
         )
 
 
-def _progress_on(bars: Bars) -> Callable[[Progress], None]:
-    """Return a listener that shows one bar for each stage while it lasts."""
-    shown: dict[str, TaskID] = {}
+def _words(text: str | None) -> list[str] | None:
+    return [word.strip() for word in text.split(",")] if text is not None else None
 
-    def show_one(state: Progress) -> None:
-        if state.stage not in shown:
-            shown[state.stage] = bars.add_task(state.stage, total=state.of)
-        bars.update(shown[state.stage], completed=state.done)
-        if state.done == state.of:
-            bars.remove_task(shown.pop(state.stage))
 
-    return show_one
+def _target(targets: Mapping[str, float | None], engines: list[str] | None) -> dict[str, Any]:
+    """Return the settings of the one target that is given; one that is asked for must be reached."""
+    given = {measure: target for measure, target in targets.items() if target is not None}
+    if len(given) > 1:
+        raise ConfigError(
+            f"targets for {' and '.join(given)} at once", hint="give one of the --target options"
+        )
+    settings: dict[str, Any] = {"engine": {"backend": engines[0] if engines else None}}
+    for measure, target in given.items():
+        settings |= {"measure": measure, "target": target, "must_reach": True}
+    return settings
+
+
+_READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("prune",): (
+        *("target_ratio", "target_params", "target_macs", "target_speedup"),
+        *("step", "importance", "round_to", "tune_epochs", "finalists"),
+    ),
+    ("quantize",): ("quantize",),
+    ("quantize", "mixed", "qat"): ("calibration", "samples"),
+    ("qat",): ("qat_epochs",),
+}
+"""Options by the steps that read them; one that no step of the recipe reads would be ignored."""
+
+
+def _check_steps(steps: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    for readers, options in _READ_BY.items():
+        unused = [name for name in options if given.get(name) is not None]
+        if unused and not set(readers) & set(steps):
+            names = ", ".join("--" + name.replace("_", "-") for name in unused)
+            raise ConfigError(
+                f"{names}: the recipe has no step {' or '.join(map(repr, readers))}",
+                hint=f"its steps are {', '.join(steps)}; choose them with --method",
+            )
 
 
 def show(result: CompressResult) -> None:
     """Print every option; those of the Pareto front are marked, and the chosen one."""
-    numeric = ["test score, %", "difference, points", "latency", "times faster", "size", "MACs"]
+    numeric = ["test, %", "difference, points", "latency", "times faster", "than eager", "size", "MACs"]
     table(
         "candidates (* on the Pareto front, > chosen)",
         ["", "candidate", "engine", *numeric],
-        [_row(option, result) for option in result.options],
+        [_eager(result), *(_row(option, result) for option in result.options)],
         numeric=numeric,
     )
 
@@ -149,16 +250,21 @@ def _row(option: Option, result: CompressResult) -> tuple[str, ...]:
         mark,
         option.candidate,
         option.backend,
-        _percent(option.test),
-        f"{option.test_difference.value * 100:+.2f} [{option.test_difference.low * 100:+.2f}, "
-        f"{option.test_difference.high * 100:+.2f}]",
+        f"{option.test.value * 100:.2f}",
+        format_points(option.test_difference),
         format_ms(option.latency.median_ms),
-        f"{option.speedup.value:.2f} [{option.speedup.low:.2f}, {option.speedup.high:.2f}]",
+        _times(option.speedup),
+        f"{option.timings[0].eager_speedup.value:.2f}",
         format_bytes(option.size_bytes),
         format_count(option.macs),
     )
 
 
-def _percent(interval: Interval) -> str:
-    scaled = interval.scaled(100)
-    return f"{scaled.value:.2f} [{scaled.low:.2f}, {scaled.high:.2f}]"
+def _eager(result: CompressResult) -> tuple[str, ...]:
+    """Return the row of the reference, which is measured and cannot be chosen."""
+    latency = next(iter(result.eager.values()))
+    return ("", "the module itself", EAGER, "", "", format_ms(latency.median_ms), "", "1", "", "")
+
+
+def _times(interval: Interval) -> str:
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -1,25 +1,31 @@
 """Post-training quantization to INT8 in the form that every engine here reads: QDQ nodes in ONNX."""
 
-import logging
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import numpy as np
-import onnx
 
+from burnish.compress.quantize.bias import corrected
+from burnish.compress.quantize.equalize import equalized, input_axes
+from burnish.compress.quantize.fitting import Fitted, fit, fit_each
+from burnish.compress.quantize.layers import listed, multiplying
+from burnish.compress.quantize.observe import Observed, observe
+from burnish.compress.quantize.placing import Integers, integers, place
+from burnish.compress.quantize.plan import Selection, plan
+from burnish.compress.quantize.prepare import prepared
+from burnish.compress.quantize.report import (
+    Quantized,
+    QuantReport,
+    activation_records,
+    weight_records,
+)
 from burnish.compress.quantize.scheme import QuantScheme
 from burnish.errors import UnsupportedOpError
 from burnish.evaluate.task import Split
 from burnish.graph import ComputeGraph
-from burnish.graph.signature import Array
-from burnish.runtime.machine import fingerprint
 
 _MULTIPLYING = ("Conv", "Gemm", "MatMul")
+"""Operators that have integer kernels with fixed ranges."""
 
 
-def quantize_static(graph: ComputeGraph, samples: Split, scheme: QuantScheme) -> ComputeGraph:
+def quantize_static(graph: ComputeGraph, samples: Split, scheme: QuantScheme) -> Quantized:
     """Quantize weights and activations after training.
 
     Args:
@@ -28,65 +34,83 @@ def quantize_static(graph: ComputeGraph, samples: Split, scheme: QuantScheme) ->
         scheme: How.
 
     Returns:
-        A graph with QuantizeLinear and DequantizeLinear nodes, which engines fuse into integer kernels.
+        A graph with QuantizeLinear and DequantizeLinear nodes, which engines fuse into integer kernels, and what
+        was done to it.
 
     Raises:
         InputError: There are no samples, or a sample is not finite.
         ShapeError: The samples do not fit the graph.
+        NotFoundError: The scheme names a node that the graph does not have.
         UnsupportedOpError: The graph has nothing that can be quantized.
 
-    Cost: one float pass per sample.
+    Cost: one float pass per sample; one more with ``equalize``; with calibration ``auto`` three passes over 32
+    samples for each activation.
 
     References:
         Jacob et al. 2018, arXiv:1712.05877.
     """
-    nodes = [node for node in graph.model.graph if node.op_type in _MULTIPLYING]
-    if not nodes:
-        raise UnsupportedOpError(f"the graph has none of {', '.join(_MULTIPLYING)}: nothing to quantize")
     chosen = samples.take(np.arange(min(scheme.samples, len(samples))))
     chosen.check("calibration")
-    graph.signature.check(chosen.inputs)
-    from onnxruntime import quantization as ort
+    kinds = integers(scheme)
+    notes: tuple[str, ...] = ()
+    ready = prepared(graph)
+    planned = _worthwhile(plan(ready.model.graph, scheme), ready)
+    if scheme.equalize is not None:
+        ready, notes = equalized(ready, planned, chosen, scheme.equalize, bins=scheme.calibration_bins)
+        planned = plan(ready.model.graph, scheme)
+    seen = _observed(ready, planned, chosen, scheme)
+    planned = _worthwhile(planned.without(ready.model.graph, seen.ruined, scheme), ready)
+    fitted, done = _fitted(ready, planned, seen, chosen, scheme, kinds)
+    if scheme.bias_correction:
+        ready, more = corrected(ready, done, seen.channels)
+        done = place(ready, planned, fitted.ranges, kinds, per_channel=scheme.per_channel)
+        notes = (*notes, *more)
+    report = QuantReport(
+        planned.kept,
+        kinds.activation,
+        kinds.reduce_range,
+        activation_records(done, fitted, seen.histograms, kinds.grid),
+        weight_records(done),
+        notes,
+    )
+    return Quantized(done, report)
 
-    ends = [str(nodes[0].name), str(nodes[-1].name)] if scheme.keep_ends_float else []
-    reduce_range = not fingerprint().has_int8_dot if scheme.reduce_range is None else scheme.reduce_range
-    method = {"minmax": ort.CalibrationMethod.MinMax, "percentile": ort.CalibrationMethod.Percentile}
-    with tempfile.TemporaryDirectory(prefix="burnish-quantize-") as folder, _quiet():
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph.to_bytes())), source)
-        ort.quantize_static(
-            source,
-            target,
-            _Reader(chosen),
-            quant_format=ort.QuantFormat.QDQ,
-            activation_type=ort.QuantType.QUInt8,
-            weight_type=ort.QuantType.QInt8,
-            per_channel=scheme.per_channel,
-            reduce_range=reduce_range,
-            calibrate_method=method[scheme.calibration],
-            nodes_to_exclude=ends,
+
+def _observed(graph: ComputeGraph, planned: Selection, samples: Split, scheme: QuantScheme) -> Observed:
+    axes = input_axes(graph.model.graph, set(planned.nodes)) if scheme.bias_correction else {}
+    return observe(graph, planned.tensors, samples, bins=scheme.calibration_bins, by_channel=axes)
+
+
+def _fitted(
+    graph: ComputeGraph,
+    planned: Selection,
+    seen: Observed,
+    samples: Split,
+    scheme: QuantScheme,
+    kinds: Integers,
+) -> tuple[Fitted, ComputeGraph]:
+    """Return the ranges, and the graph in integers with them."""
+    histograms = {name: seen.histograms[name] for name in planned.tensors}
+    one = "minmax" if scheme.calibration == "auto" else scheme.calibration
+    fitted = fit(histograms, one, scheme, kinds.grid)
+    done = place(graph, planned, fitted.ranges, kinds, per_channel=scheme.per_channel)
+    if scheme.calibration == "auto":
+        fitted = fit_each(graph, done, fitted, histograms, samples, scheme, kinds.grid)
+        done = place(graph, planned, fitted.ranges, kinds, per_channel=scheme.per_channel)
+    return fitted, done
+
+
+def _worthwhile(planned: Selection, graph: ComputeGraph) -> Selection:
+    """Return a plan that quantizes a multiplying node at least.
+
+    Raises:
+        UnsupportedOpError: It quantizes none; the text says why.
+    """
+    nodes = multiplying(graph.model.graph)
+    if not nodes:
+        raise UnsupportedOpError(f"the graph has none of {', '.join(_MULTIPLYING)}: nothing to quantize")
+    if not any(node.name in planned.nodes for node in nodes):
+        raise UnsupportedOpError(
+            "every multiplying node stays in floating point", hint="; ".join(listed(planned.kept))
         )
-        return ComputeGraph(target)
-
-
-class _Reader:
-    """Hands the calibrator one example at a time, as its interface wants."""
-
-    def __init__(self, samples: Split) -> None:
-        self._batches: Iterator[Split] = samples.batches(1)
-
-    def get_next(self) -> dict[str, Array] | None:
-        batch = next(self._batches, None)
-        return dict(batch.inputs) if batch is not None else None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantizer's advice about its own pre-processing out of the user's terminal."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
+    return planned

@@ -12,6 +12,7 @@ def _compress() -> CompressConfig:
         prune=PruneConfig(
             step=0.125,
             target=0.5,
+            rounding="multiple",  # measured widths would tell one run from the next
             round_to=8,
             floor_points=1.5,
             fine_tune=TrainConfig(epochs=5, learning_rate=0.03),

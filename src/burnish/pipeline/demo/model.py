@@ -12,6 +12,7 @@ from burnish.compress import CompressResult, Option, compress, train_task
 from burnish.compress.reporter import Reporter
 from burnish.compress.train import Epoch
 from burnish.evaluate.accuracy import Interval
+from burnish.evaluate.hooks import dynamic_axes
 from burnish.evaluate.task import Task
 from burnish.graph import ComputeGraph
 from burnish.graph.capture import capture
@@ -30,7 +31,7 @@ def capture_step(run: Run, model: nn.Module, task: Task) -> Facts:
 
     def work(folder: Path) -> Facts:
         inputs = task.split("valid").take(np.arange(64)).inputs
-        graph = capture(model, inputs, output_names=task.output_names)
+        graph = capture(model, inputs, output_names=task.output_names, dynamic=dynamic_axes(task))
         graph.save(folder / "float.onnx")
         report = parity(graph, inputs)
         report.check()

@@ -45,17 +45,17 @@ class Encoder(nn.Module):
 class _Layer(nn.Module):
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.head_size = hidden // heads
         self.query, self.key, self.value, self.out = (nn.Linear(hidden, hidden) for _ in range(4))
         self.wide, self.narrow = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
         self.norm1, self.norm2 = (nn.LayerNorm(hidden, eps=1e-12) for _ in range(2))
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        batch, length, hidden = x.shape
-        split = (batch, length, self.heads, hidden // self.heads)
+        batch, length, _ = x.shape
+        split = (batch, length, -1, self.head_size)
         q, k, v = (part(x).view(split).transpose(1, 2) for part in (self.query, self.key, self.value))
-        scores = q @ k.transpose(-1, -2) / (hidden // self.heads) ** 0.5 + bias
-        mixed = (scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, length, hidden)
+        scores = q @ k.transpose(-1, -2) / self.head_size**0.5 + bias
+        mixed = (scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, length, -1)
         x = self.norm1(x + self.out(mixed))
         y: Tensor = self.norm2(x + self.narrow(functional.gelu(self.wide(x))))
         return y
@@ -135,18 +135,18 @@ class VisionTransformer(nn.Module):
 class _PreNormLayer(nn.Module):
     def __init__(self, hidden: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.head_size = hidden // heads
         self.norm1, self.norm2 = (nn.LayerNorm(hidden, eps=1e-6) for _ in range(2))
         self.joint, self.out = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
         self.mix = nn.Sequential(nn.Linear(hidden, 4 * hidden), nn.GELU(), nn.Linear(4 * hidden, hidden))
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        batch, length, hidden = x.shape
-        joint = self.joint(self.norm1(x)).view(batch, length, 3, self.heads, hidden // self.heads)
+        batch, length, _ = x.shape
+        joint = self.joint(self.norm1(x)).view(batch, length, 3, -1, self.head_size)
         q, k, v = joint.permute(2, 0, 3, 1, 4).unbind(0)
-        scores = (q * (hidden // self.heads) ** -0.5) @ k.transpose(-1, -2)
+        scores = (q * self.head_size**-0.5) @ k.transpose(-1, -2)
         weights = (scores if bias is None else scores + bias).softmax(dim=-1)
-        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, hidden))
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, -1))
         y: Tensor = x + self.mix(self.norm2(x))
         return y
 

@@ -1,0 +1,81 @@
+"""Pruning that is killed without warning ends as if it had never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from prune_process import TASK, WEIGHTS, pruned
+
+from burnish.compress import TrainConfig, train
+from burnish.compress.network import build_model, save_weights
+from burnish.evaluate import load_task
+
+SCRIPT = Path(__file__).with_name("prune_process.py")
+EXACT = {"measure": "parameters", "target": 0.6, "rounding": "multiple"}
+MEASURED = {"measure": "latency", "target": 1000.0, "most": 0.25, "rounding": "measured"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prune")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    task = load_task(str(TASK))
+    model = build_model(task)
+    train(model, task, TrainConfig(epochs=2))
+    save_weights(model.state_dict(), folder / WEIGHTS)
+    yield folder
+    torch.set_num_threads(threads)
+
+
+def killed_when(folder, settings, there):
+    """Start the run and kill it as soon as a file or folder shows up."""
+    environ = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder.parent / "cache")}
+    process = subprocess.Popen([sys.executable, SCRIPT, folder, json.dumps(settings)], env=environ)
+    until = time.monotonic() + 120
+    try:
+        while not (folder / there).exists():
+            assert process.poll() is None, f"the run ended before {there} showed up"
+            assert time.monotonic() < until
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not list(folder.glob("cut-*/weights.pt"))
+
+
+def found(cuts):
+    """Everything but where it lies."""
+    return [{name: getattr(cut, name) for name in cut.__slots__ if name != "folder"} for cut in cuts]
+
+
+def test_the_same_networks_come_out_of_a_run_that_was_killed(base):
+    whole = pruned(base / "whole", EXACT)
+    killed_when(base / "killed", EXACT, "cut-250.partial/training.pt")
+    again = pruned(base / "killed", EXACT)
+    assert found(again) == found(whole)
+    task = load_task(str(TASK))
+    for mine, its in zip(again, whole, strict=True):
+        weights = [cut.restore(task).state_dict() for cut in (mine, its)]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_what_was_measured_before_the_kill_decides_after_it(base, monkeypatch):
+    folder = base / "measured"
+    killed_when(folder, MEASURED, "cut-250.partial/training.pt")
+    times = json.loads((folder / "widths.json").read_bytes())
+    (speed,) = folder.glob("speed-250-*/result.json")
+    before = json.loads(speed.read_bytes())["facts"]
+    monkeypatch.setenv(
+        "XDG_CACHE_HOME", str(base / "another cache")
+    )  # as on a machine that knows nothing yet
+    first, *_ = pruned(folder, MEASURED)
+    assert first.reached.as_facts() == before
+    after = json.loads((folder / "widths.json").read_bytes())
+    assert all(after[section].items() >= layers.items() for section, layers in times.items())
