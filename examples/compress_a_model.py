@@ -11,7 +11,7 @@ import torch
 
 import burnish
 from burnish.compress import CompressConfig, TrainConfig
-from burnish.compress.prune import PruneConfig
+from burnish.compress.pruning.prune import PruneConfig
 from burnish.evaluate import Split
 from burnish.evaluate.latency import BenchConfig
 

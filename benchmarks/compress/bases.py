@@ -21,7 +21,7 @@ from burnish.compress.tasks.cifar10 import Cifar10Task
 from burnish.compress.tasks.image_networks import SlimResNet
 from burnish.compress.tasks.sst2 import Sst2Task
 from burnish.compress.tasks.text_task import TextConfig
-from burnish.compress.train import Epoch
+from burnish.compress.training.train import Epoch
 from burnish.evaluate.task import Task
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -12,7 +12,7 @@ from bases import resnet18
 from kept import record_kept
 
 from burnish.compress import CompressConfig, CompressResult, Option, TrainConfig, compress
-from burnish.compress.prune import PruneConfig
+from burnish.compress.pruning.prune import PruneConfig
 from burnish.compress.qat import QatConfig
 from burnish.evaluate.latency import BenchConfig
 

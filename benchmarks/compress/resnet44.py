@@ -11,7 +11,7 @@ from bases import resnet44
 from kept import record_points
 
 from burnish.compress import CompressConfig, TrainConfig, compress
-from burnish.compress.prune import PruneConfig
+from burnish.compress.pruning.prune import PruneConfig
 from burnish.evaluate.latency import BenchConfig
 
 CONFIG = CompressConfig(

@@ -104,7 +104,7 @@ _HOMES = {
     "calibrate": "burnish.evaluate.calibration:calibrate",
     "capture": "burnish.graph.capture:capture",
     "choose_devices": "burnish.evaluate.device_choice:choose_devices",
-    "compress_model": "burnish.compress.run:compress",
+    "compress_model": "burnish.compress.recipe.run:compress",
     "cost_model_for": "burnish.evaluate.devices:cost_model_for",
     "devices": "burnish.hardware.catalog:devices",
     "estimate_latency": "burnish.evaluate.predicting:predict",
@@ -120,7 +120,7 @@ _HOMES = {
     "run_demo": "burnish.pipeline.demo:run_demo",
     "serve_models": "burnish.server:serve",
     "this_device": "burnish.evaluate.this_device:this_device",
-    "train_task": "burnish.compress.train:train_task",
+    "train_task": "burnish.compress.training.train:train_task",
 }
 
 

@@ -8,7 +8,7 @@ import torch
 
 from burnish.compress import TrainConfig
 from burnish.compress.network import build_model, load_weights
-from burnish.compress.prune import Cut, PruneConfig, prune
+from burnish.compress.pruning.prune import Cut, PruneConfig, prune
 from burnish.compress.target_engine import EngineConfig
 from burnish.evaluate import load_task
 from burnish.evaluate.latency import BenchConfig

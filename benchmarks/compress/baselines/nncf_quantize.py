@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from candidates import Start, add_arguments, attempt, pruned_files, start
 
-from burnish.compress.prune import PruneConfig
-from burnish.compress.train import TrainConfig, train
+from burnish.compress.pruning.prune import PruneConfig
+from burnish.compress.training.train import TrainConfig, train
 from burnish.evaluate.task import Split
 
 os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", "0")  # none

@@ -19,8 +19,8 @@ from candidates import Start, add_arguments, attempt, start
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from burnish.compress.prune import PruneConfig
-from burnish.compress.train import TrainConfig, train
+from burnish.compress.pruning.prune import PruneConfig
+from burnish.compress.training.train import TrainConfig, train
 
 TOOL = "torch-pruning"
 IMPORTANCES: dict[str, Callable[[], Any]] = {

@@ -5,8 +5,8 @@ import torch
 
 from burnish.compress import TrainConfig
 from burnish.compress.network import build_model
-from burnish.compress.prune import PruneConfig, prune
-from burnish.compress.train import train
+from burnish.compress.pruning.prune import PruneConfig, prune
+from burnish.compress.training.train import train
 from burnish.evaluate import load_task
 from burnish.graph.capture import capture
 from burnish.resume import Run

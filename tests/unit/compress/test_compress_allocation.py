@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from burnish.compress.allocation import allocate, unit_scores
-from burnish.compress.groups import ChannelGroups
-from burnish.compress.importance import Magnitude
-from burnish.compress.units import Unit
+from burnish.compress.pruning.allocation import allocate, unit_scores
+from burnish.compress.pruning.groups import ChannelGroups
+from burnish.compress.pruning.importance import Magnitude
+from burnish.compress.pruning.units import Unit
 
 
 def unit(name, width, size=1, kind="channels"):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish.compress import Option
-from burnish.compress.choose import choose, front_of, objectives
+from burnish.compress.recipe.choose import choose, front_of, objectives
 from burnish.errors import BudgetError, InputError
 from burnish.evaluate import Interval, Latency
 

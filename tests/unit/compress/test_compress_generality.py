@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.compress.groups import ChannelGroups
-from burnish.compress.importance import build_importance
-from burnish.compress.units import Unit
+from burnish.compress.pruning.groups import ChannelGroups
+from burnish.compress.pruning.importance import build_importance
+from burnish.compress.pruning.units import Unit
 from burnish.evaluate import Split
 from burnish.testing.networks import NAMES, build, example_inputs
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.compress.groups import ChannelGroups, width_of
-from burnish.compress.importance import (
+from burnish.compress.network import tensors
+from burnish.compress.pruning.groups import ChannelGroups, width_of
+from burnish.compress.pruning.importance import (
     ImportanceName,
     activation_variances,
     build_importance,
     gradient_effects,
 )
-from burnish.compress.network import tensors
 from burnish.errors import InputError
 from burnish.evaluate import Split
 

@@ -2,8 +2,8 @@ import numpy as np
 import onnx
 import pytest
 
-from burnish.compress.inspection import inspect
 from burnish.compress.quantize import QuantScheme, quantize
+from burnish.compress.recipe.inspection import inspect
 from burnish.evaluate import Split
 from burnish.graph import ComputeGraph
 

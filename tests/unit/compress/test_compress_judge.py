@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from burnish.compress.candidates import FLOAT, Candidate
-from burnish.compress.folder import RunFolder
-from burnish.compress.judge import Judge
 from burnish.compress.quantize import QuantScheme, quantize
+from burnish.compress.recipe.candidates import FLOAT, Candidate
+from burnish.compress.recipe.folder import RunFolder
+from burnish.compress.recipe.judge import Judge
 from burnish.compress.reporter import Reporter
 from burnish.errors import InputError
 from burnish.graph import ComputeGraph

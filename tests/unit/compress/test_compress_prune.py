@@ -8,7 +8,7 @@ from torch import nn
 
 from burnish.compress import TrainConfig
 from burnish.compress.network import build_model, predict
-from burnish.compress.prune import PruneConfig, prune
+from burnish.compress.pruning.prune import PruneConfig, prune
 from burnish.compress.reporter import Reporter
 from burnish.evaluate import Split, paired_difference
 from burnish.resume import Run
@@ -102,7 +102,7 @@ def test_a_step_that_rounding_makes_empty_is_left_out(task, trained, prune_confi
     [(0.1, 0.5, 5), (0.2, 0.5, 3), (0.125, 0.5, 4), (0.3, 0.3, 1), (0.1, 0.3, 3)],
 )
 def test_steps_end_at_the_target(step, target, expected):
-    from burnish.compress.schedule import ratios as _ratios
+    from burnish.compress.pruning.schedule import ratios as _ratios
 
     ratios = _ratios("even", step, target)
     assert len(ratios) == expected

@@ -1,7 +1,7 @@
 import pytest
 
 from burnish.compress import CompressConfig, load_recipe
-from burnish.compress.recipe import STEPS
+from burnish.compress.recipe.config import STEPS
 from burnish.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from burnish.compress import CompressConfig, compress
-from burnish.compress.run import BEST, REPORT, RESULT
+from burnish.compress.recipe.run import BEST, REPORT, RESULT
 from burnish.errors import BudgetError
 from burnish.evaluate.latency import BenchConfig
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.compress.groups import ChannelGroups
-from burnish.compress.layer_shapes import layer_shapes, shaped_members
+from burnish.compress.pruning.groups import ChannelGroups
+from burnish.compress.pruning.layer_shapes import layer_shapes, shaped_members
 
 
 class Varied(nn.Module):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.compress.rounding import candidates, cheapest, nearest_multiple
-from burnish.compress.widths import LayerTime
+from burnish.compress.pruning.rounding import candidates, cheapest, nearest_multiple
+from burnish.compress.pruning.widths import LayerTime
 
 UNITS = st.sampled_from([1, 2, 4, 8, 16])
 WIDTHS = st.integers(1, 512)

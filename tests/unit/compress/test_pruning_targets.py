@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from burnish.compress import TrainConfig
-from burnish.compress.cut import Cut, best_of
-from burnish.compress.prune import PruneConfig, check_target, prune
+from burnish.compress.pruning.cut import Cut, best_of
+from burnish.compress.pruning.prune import PruneConfig, check_target, prune
+from burnish.compress.pruning.targets import Reached, compared, in_words, size_of
 from burnish.compress.reporter import Reporter
 from burnish.compress.target_engine import EngineConfig, speedup
-from burnish.compress.targets import Reached, compared, in_words, size_of
 from burnish.errors import BudgetError
 from burnish.evaluate import Interval
 from burnish.evaluate.latency import BenchConfig

@@ -7,7 +7,7 @@ from torch import nn
 
 from burnish.compress import TrainConfig
 from burnish.compress.network import build_model, predict
-from burnish.compress.prune import PruneConfig, prune
+from burnish.compress.pruning.prune import PruneConfig, prune
 from burnish.evaluate import Split
 from burnish.resume import Run
 

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from burnish.compress.layer_shapes import LayerShape
+from burnish.compress.pruning.layer_shapes import LayerShape
+from burnish.compress.pruning.width_probe import probe
+from burnish.compress.pruning.widths import LayerTime, WidthTable, measure_widths
 from burnish.compress.target_engine import EngineConfig
-from burnish.compress.width_probe import probe
-from burnish.compress.widths import LayerTime, WidthTable, measure_widths
 from burnish.runtime.session import open_session
 
 CONV = LayerShape("conv", 8, 16, (6, 6), (3, 3), (2, 2), (1, 1), (1, 1))

@@ -118,7 +118,7 @@ def test_labels_that_do_not_match_are_told(sheets):
 
 
 def test_an_empty_folder_is_told(tmp_path):
-    with pytest.raises(InputError, match="holds neither data_batch_1.bin nor train1.webp"):
+    with pytest.raises(InputError, match=r"holds neither data_batch_1\.bin nor train1\.webp"):
         Cifar10Task(folder=tmp_path).split("train")
 
 

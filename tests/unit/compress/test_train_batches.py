@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.compress.batches import training_batches
-from burnish.compress.learning_rate import one_cycle
+from burnish.compress.training.batches import training_batches
+from burnish.compress.training.learning_rate import one_cycle
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=300)
 

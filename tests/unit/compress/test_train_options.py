@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from burnish.compress import TrainConfig, train, train_task
-from burnish.compress.distill import class_axis, distilled
 from burnish.compress.network import build_model, predict
+from burnish.compress.training.distill import class_axis, distilled
 from burnish.errors import DeviceError, InputError, UnsupportedDeviceError
 from burnish.evaluate import Split
 
@@ -56,7 +56,7 @@ def test_adamw_learns(task):
 
 
 def test_adamw_lets_no_bias_or_normalisation_decay():
-    from burnish.compress.optimizer import build_optimizer
+    from burnish.compress.training.optimizer import build_optimizer
 
     model = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.Embedding(5, 3))
     groups = build_optimizer(model, replace(CONFIG, weight_decay=0.1)).param_groups

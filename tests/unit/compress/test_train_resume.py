@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from burnish.compress import TrainConfig, train
-from burnish.compress.interrupt import HeldInterrupt
 from burnish.compress.network import build_model
+from burnish.compress.training.interrupt import HeldInterrupt
 from burnish.errors import ArtifactError, InputError
 from burnish.evaluate import Split
 

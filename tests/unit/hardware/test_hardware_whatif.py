@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from burnish.compress.groups import ChannelGroups, width_of
+from burnish.compress.pruning.groups import ChannelGroups, width_of
 from burnish.errors import ConfigError
 from burnish.graph.capture import capture
 from burnish.hardware.whatif import changed

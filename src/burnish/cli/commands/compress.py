@@ -10,9 +10,9 @@ import typer
 from burnish.cli.live import LiveTable
 from burnish.cli.render import JsonOption, emit_json, err, table
 from burnish.compress import CompressResult, Option, Progress, Recipe, compress, load_recipe, train_task
-from burnish.compress.measure import EAGER
+from burnish.compress.recipe.measure import EAGER
+from burnish.compress.recipe.run import BEST, REPORT, RESULT, check_engines
 from burnish.compress.reporter import COLUMNS, format_points
-from burnish.compress.run import BEST, REPORT, RESULT, check_engines
 from burnish.errors import ConfigError
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.task import load_task

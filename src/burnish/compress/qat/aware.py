@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from burnish.compress.device import training_device
 from burnish.compress.qat.config import QatConfig
 from burnish.compress.qat.export import difference, export
 from burnish.compress.qat.prepare import prepare
 from burnish.compress.qat.trace import place
 from burnish.compress.quantize.ranges import Histogram
 from burnish.compress.reporter import SILENT, Reporter
-from burnish.compress.train import Epoch, train
+from burnish.compress.training.device import training_device
+from burnish.compress.training.train import Epoch, train
 from burnish.evaluate.task import Task
 from burnish.graph import ComputeGraph
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from burnish.compress.quantize.ranges import Calibrator
-from burnish.compress.train_config import TrainConfig
+from burnish.compress.training.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ import numpy as np
 from torch import nn
 from torch.fx import GraphModule
 
-from burnish.compress.batches import training_batches
 from burnish.compress.network import tensors
 from burnish.compress.qat.calibrate import calibrate
 from burnish.compress.qat.config import QatConfig
@@ -17,6 +16,7 @@ from burnish.compress.qat.insert import insert_quantizers
 from burnish.compress.qat.plan import make_plan
 from burnish.compress.qat.trace import trace
 from burnish.compress.quantize.ranges import Histogram
+from burnish.compress.training.batches import training_batches
 from burnish.evaluate.hooks import dynamic_axes, lengths
 from burnish.evaluate.task import Split, Task
 from burnish.runtime.machine import fingerprint

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from burnish.compress import CompressConfig, TrainConfig
-from burnish.compress.prune import PruneConfig
+from burnish.compress.pruning.prune import PruneConfig
 from burnish.rollout.plan import GuardLimits, RolloutPlan
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from burnish.bundle import Bundle, EngineChoice, Measured, PackRequest, pack
 from burnish.compress import CompressResult, Option, compress, train_task
 from burnish.compress.reporter import Reporter
-from burnish.compress.train import Epoch
+from burnish.compress.training.train import Epoch
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.hooks import dynamic_axes
 from burnish.evaluate.task import Task

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from burnish.compress import TrainConfig
-from burnish.compress.groups import ChannelGroups
 from burnish.compress.network import predict, tensors, weights_digest
+from burnish.compress.pruning.groups import ChannelGroups
 from burnish.compress.qat import QatConfig, quantize_aware
 from burnish.compress.qat.insert import quantizers
 from burnish.compress.qat.prepare import prepare

@@ -1,0 +1,1 @@
+"""One compact trainer, used by pruning, QAT, search and learning alike."""
