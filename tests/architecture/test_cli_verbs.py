@@ -1,6 +1,7 @@
 """The table of verbs, their modules and their help say the same."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_every_command_has_help_and_a_summary(words):
     assert shown.exit_code == 0
     assert f"burnish {words}" in " ".join(shown.output.split()).replace("root ", "burnish ")
     assert _leaves()[words].help
+
+
+@pytest.mark.parametrize("words", _leaves())
+def test_help_shows_brackets_as_they_are_written(words):
+    shown = CliRunner().invoke(
+        app, [*words.split(), "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}
+    )
+    written = [getattr(parameter, "help", None) or "" for parameter in _leaves()[words].params]
+    bracketed = [
+        found for text in (*written, _leaves()[words].help) for found in re.findall(r"\[.*?\]", text)
+    ]
+    shown_words = " ".join(shown.output.split())
+    assert [found for found in bracketed if " ".join(found.split()) not in shown_words] == []
 
 
 def test_every_verb_that_prints_results_speaks_json():

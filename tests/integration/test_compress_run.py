@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from compress_process import Runs
 
 from burnish.cli.main import main
 from burnish.graph import load
 
 TASK = Path(__file__).parents[1] / "tasks" / "tiny_digits.py"
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 CONFIG = """
 [train]
@@ -48,14 +48,10 @@ def arguments(out, config, *more, task=TASK):
     return ["compress", *named, "--out", str(out), "--recipe", str(config), *more]
 
 
-def command(*args):
-    return [sys.executable, "-m", "burnish", *arguments(*args)]
-
-
-def run(*args):
-    return subprocess.run(
-        command(*args), env=ONE_THREAD, capture_output=True, text=True, timeout=240, check=False
-    )
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    with Runs(tmp_path_factory.mktemp("logs")) as started:
+        yield started
 
 
 @pytest.fixture
@@ -76,10 +72,11 @@ def run_here(capsys, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def finished(config, tmp_path_factory):
+def finished(runs, config, tmp_path_factory):
     """A folder in which the run went through in one go, and what it printed."""
     out = tmp_path_factory.mktemp("whole")
-    done = run(out, config, "--json")
+    runs.start(arguments(out, config, "--json"))
+    done = runs.wait()
     assert done.returncode == 0, done.stderr
     return out, done
 
@@ -156,24 +153,24 @@ def test_a_recipe_may_name_the_task(finished, tmp_path, run_here):
     assert "cannot be read" in errors
 
 
-def killed_when(out, config, there):
+def killed_when(runs, out, config, there):
     """Start the run and kill it without warning as soon as a file or folder shows up."""
-    process = subprocess.Popen(
-        command(out, config), env=ONE_THREAD, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = runs.start(arguments(out, config))
     until = time.monotonic() + 120
     try:
         while not (out / there).exists():
-            assert process.poll() is None, f"the run ended before {there} showed up"
+            assert not runs.has_ended(), f"the run ended before {there} showed up"
             assert time.monotonic() < until
             time.sleep(0.002)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        if not runs.has_ended():
+            os.kill(process, signal.SIGKILL)
+        done = runs.wait()
+    assert done.returncode == -signal.SIGKILL
     assert not (out / "result.json").exists()
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_if_never_stopped(finished, config, tmp_path):
+def test_a_run_that_is_killed_again_and_again_ends_as_if_never_stopped(runs, finished, config, tmp_path):
     for there in (
         "train/train.partial/training.pt",
         "cut-500.partial/training.pt",
@@ -181,8 +178,9 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_never_stopped(finished,
         "quantize-pruned-50-int8.partial",
         "score-pruned-50-int8.partial",
     ):
-        killed_when(tmp_path, config, there)
-    done = run(tmp_path, config)
+        killed_when(runs, tmp_path, config, there)
+    runs.start(arguments(tmp_path, config))
+    done = runs.wait()
     assert done.returncode == 0, done.stderr
     assert reproducible(tmp_path) == reproducible(finished[0])
 

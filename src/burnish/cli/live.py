@@ -1,4 +1,4 @@
-"""A table that grows while a long run goes on, with a bar for each stage under way; lines where nobody watches."""
+"""A table that grows while a long run goes on, with a bar for the stage under way; lines where nobody watches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 _BELOW = 8
-"""Lines of the screen that the bars and the table's head take."""
+"""Lines of the screen that the bar and the table's head take."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,8 @@ class LiveTable:
     rows: list[tuple[str, ...]] = field(default_factory=list)
     _bars: Progress = field(init=False)
     _live: Live | None = None
-    _stages: dict[str, TaskID] = field(default_factory=dict)
+    _stage: str | None = None
+    _bar: TaskID = field(init=False)
 
     def __post_init__(self) -> None:
         self._bars = Progress(
@@ -69,18 +70,21 @@ class LiveTable:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def stage(self, name: str, done: int, of: int) -> None:
-        """Show how far a stage is; one that is done goes away."""
+        """Show how far a stage is; one that is done goes away, and so does one that ended early: the next begins."""
         if self._live is None:
             return
-        if name not in self._stages:
-            self._stages[name] = self._bars.add_task(name, total=of)
-        self._bars.update(self._stages[name], completed=done)
-        if done == of:
-            self._bars.remove_task(self._stages.pop(name))
+        if name == self._stage and done < of:
+            self._bars.update(self._bar, completed=done)  # drawn with the next refresh: steps may be many
+            return
+        if self._stage is not None:
+            self._bars.remove_task(self._bar)
+            self._stage = None
+        if done < of:
+            self._stage, self._bar = name, self._bars.add_task(name, total=of, completed=done)
         self._live.update(self._view())
 
     def _view(self) -> Group:
-        room = max(3, self.console.size.height - _BELOW - len(self._stages))
+        room = max(3, self.console.size.height - _BELOW)
         shown = self.rows[-room:]
         return Group(*([self._table(shown)] if shown else []), self._bars)
 

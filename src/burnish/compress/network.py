@@ -10,7 +10,7 @@ from torch import nn
 
 from burnish.errors import BurnishError, InputError
 from burnish.evaluate.answers import answers
-from burnish.evaluate.task import Split, SplitName, Task, score
+from burnish.evaluate.task import Split, SplitName, Task, score, source_digest
 from burnish.files import atomic_writer, sha256_bytes
 from burnish.graph.signature import Array
 
@@ -48,7 +48,7 @@ def check_model(model: nn.Module, task: Task) -> None:
     Raises:
         InputError: The network fails on the task's inputs, or the task cannot score what comes out.
     """
-    few = task.split("valid").take(np.arange(2))
+    few = task.split("valid").sample(2)
     try:
         outputs = predict(model, task, few)
     except Exception as error:  # whatever the user's code may raise
@@ -62,6 +62,11 @@ def check_model(model: nn.Module, task: Task) -> None:
 def data_digests(task: Task) -> dict[str, str]:
     """Return the digest of every split, so that no run goes on with other data than it began with."""
     return {name: task.split(name).digest for name in get_args(SplitName)}
+
+
+def task_key(task: Task) -> dict[str, Any]:
+    """Return what work with a task depends on, as plain data: its name, its file if it is from one, its data."""
+    return {"task": task.name, "source": source_digest(task), "data": data_digests(task)}
 
 
 def predict(model: nn.Module, task: Task, split: Split) -> dict[str, Array]:
@@ -88,7 +93,8 @@ def predict(model: nn.Module, task: Task, split: Split) -> dict[str, Array]:
 def recalibrate_batch_norm(model: nn.Module, split: Split, *, batch_size: int = 128) -> None:
     """Estimate the statistics of every batch normalisation anew, as the mean over the split's batches.
 
-    After channels are cut, the old statistics are wrong: judged by them, a good cut looks like a ruin.
+    After channels are cut, the old statistics are wrong: judged by them, a good cut looks like a ruin. Batches are
+    mixed, as those of one class vary too little, and all else is as at inference: no dropout, no random number.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
@@ -97,11 +103,14 @@ def recalibrate_batch_norm(model: nn.Module, split: Split, *, batch_size: int = 
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative mean instead of an exponential one
-    model.train()
+    model.eval()
+    for norm in norms:
+        norm.train()
+    order = split.mixed()
     with torch.no_grad():
-        for batch in split.batches(batch_size):
-            if len(batch) > 1:
-                model(*tensors(batch))
+        for rows in np.split(order, range(batch_size, len(order), batch_size)):
+            if len(rows) > 1:
+                model(*tensors(split.take(rows)))
     model.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

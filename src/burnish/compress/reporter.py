@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from burnish.evaluate.accuracy import Interval
 from burnish.units import format_bytes, format_count
+
+if TYPE_CHECKING:
+    from burnish.compress.training.train import OnStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,15 @@ def format_points(difference: Interval) -> str:
     return f"{points.value:+.2f} [{points.low:+.2f}, {points.high:+.2f}]"
 
 
+def format_figure(value: float | None) -> str:
+    """Write a figure that a task tells beside its score; None is one that is not finite.
+
+    >>> format_figure(0.8812), format_figure(None)
+    ('0.8812', '-')
+    """
+    return "-" if value is None else f"{value:.4g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reporter:
     """Hands on what happens to whoever listens."""
@@ -90,6 +103,10 @@ class Reporter:
         """Tell how far a stage is."""
         if self.on_progress is not None:
             self.on_progress(Progress(stage, done, of))
+
+    def steps(self, stage: str, epochs: int) -> "OnStep":
+        """Return what training calls after each step, which tells how far all of its epochs are."""
+        return lambda step: self.progress(stage, (step.epoch - 1) * step.of + step.number, epochs * step.of)
 
 
 SILENT = Reporter()

@@ -1,7 +1,7 @@
 """The engine that a network is narrowed for: how it is asked, and how fast a network's exported file runs in it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -24,24 +24,32 @@ Precision = Literal["float32", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """What a pruned network shall be fast in."""
+    """What a compressed network shall be fast in."""
 
-    backend: str = "onnxruntime"
-    """Engine."""
+    backend: str | None = None
+    """Engine; None takes the first of the recipe's ``backends``, and ONNX Runtime without a recipe."""
     precision: Precision = "float32"
     """Numbers that it will compute with: ``int8`` measures files that are quantized after training."""
     scheme: QuantScheme = field(default_factory=QuantScheme)
     """How such files are quantized."""
-    batch: int = 1
-    """Examples a call."""
+    batch: int = 0
+    """Examples a call; 0 takes the first of the recipe's ``batches``, and one without a recipe."""
     threads: int = 0
     """Threads of the engine; 0 leaves the choice to it."""
     bench: BenchConfig = field(default_factory=lambda: BenchConfig(rounds=15, pause_s=0.07))
     """How a whole network is timed; the pause lets the threads of one session go to sleep before another runs."""
 
     def __post_init__(self) -> None:
-        if self.batch < 1 or self.threads < 0:
-            raise ValueError(f"batch must be at least 1 and threads 0, got {self.batch} and {self.threads}")
+        if self.batch < 0 or self.threads < 0:
+            raise ValueError(f"batch and threads must be at least 0, got {self.batch} and {self.threads}")
+
+    def settled(self, backend: str = "onnxruntime", batch: int = 1) -> "EngineConfig":
+        """Return the same with what is left open filled in.
+
+        >>> EngineConfig(batch=4).settled("openvino", 8).batch
+        4
+        """
+        return replace(self, backend=self.backend or backend, batch=self.batch or batch)
 
     def open(self, graph: ComputeGraph) -> CheckedSession:
         """Load a graph in the engine.
@@ -76,6 +84,7 @@ def speedup(
         engine: How and with how many examples at a time.
         on_round: Told after each round how many are done and how many there are.
     """
+    engine = engine.settled()
     inputs = _inputs(task, engine.batch)
     slow: Latency | None = None
     fast: Latency | None = None

@@ -12,6 +12,7 @@ import numpy as np
 
 from burnish import plugins
 from burnish.errors import BurnishError, InputError, NotFoundError, nearest
+from burnish.files import sha256_bytes
 from burnish.graph.signature import Array
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 SplitName = Literal["train", "valid", "test"]
 GROUP = "burnish.tasks"
 _MEMBERS = ("name", "output_names", "build_model", "split", "loss", "scores")
+
+_sources: dict[int, tuple[Any, str]] = {}
+"""Tasks from files with the digest of the file, by identity: a task may have slots, and no room for a note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ class Split:
     labels: Array
 
     def __post_init__(self) -> None:
+        # a list is taken for the array that it describes; arrays stay what they are
+        inputs = {name: _as_array(array, f"input {name!r}") for name, array in self.inputs.items()}
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "labels", _as_array(self.labels, "labels"))
         for name, array in self.inputs.items():
             if len(array) != len(self.labels):
                 raise InputError(
@@ -42,6 +50,25 @@ class Split:
     def take(self, indices: Array) -> "Split":
         """Return the examples at the given positions, in that order."""
         return Split({name: array[indices] for name, array in self.inputs.items()}, self.labels[indices])
+
+    def sample(self, count: int) -> "Split":
+        """Return the first examples, as many as are asked for: again from the front where there are fewer."""
+        return self.take(np.arange(count) % len(self))
+
+    def drawn(self, most: int) -> "Split":
+        """Return examples drawn at random, the same at every call: data may lie in the order of its classes.
+
+        They keep their order, so that all of them are the split as it is.
+
+        Args:
+            most: Examples, at most.
+        """
+        return self.take(np.sort(self.mixed()[:most]))
+
+    def mixed(self) -> Array:
+        """Return the positions of all examples in a random order, the same at every call."""
+        order: Array = np.random.default_rng(0).permutation(len(self))
+        return order
 
     @property
     def digest(self) -> str:
@@ -66,15 +93,34 @@ class Split:
         if len(self) == 0:
             raise InputError(f"{what}: there is no example", hint="at least one is needed")
         for name, array in (*self.inputs.items(), ("labels", self.labels)):
-            if array.dtype.kind != "f":
-                continue
-            bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-            if bad.any():
+            if array.dtype.kind in "OUS":
                 raise InputError(
-                    f"{what}: {name!r} is not finite in {int(bad.sum())} of {len(self)} examples, "
-                    f"first in example {int(bad.argmax())}",
+                    f"{what}: {name!r} holds {array.dtype}, not numbers", hint="number the classes"
+                )
+            found = not_finite({name: array})
+            if found:
+                raise InputError(
+                    f"{what}: {found}",
                     hint="clean the data: one NaN would spoil every mean and range",
                 )
+
+
+def not_finite(arrays: Mapping[str, Array]) -> str:
+    """Tell the first array that holds a NaN or an infinity, and where; empty where none does.
+
+    >>> not_finite({"y": np.array([[0.0, 1.0], [np.nan, 1.0]])})
+    "'y' is not finite in 1 of 2 examples, first in example 1"
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        if bad.any():
+            return (
+                f"{name!r} is not finite in {int(bad.sum())} of {len(array)} examples, "
+                f"first in example {int(bad.argmax())}"
+            )
+    return ""
 
 
 @runtime_checkable
@@ -164,8 +210,15 @@ def score(task: Task, outputs: Mapping[str, Array], labels: Array) -> Array:
     """Return the task's scores for outputs, after checking that they are what the protocol promises.
 
     Raises:
-        InputError: The task cannot score the outputs, or its scores are not one number in [0, 1] an example.
+        InputError: An output is not finite, the task cannot score the outputs, or its scores are not one number in
+            [0, 1] an example.
     """
+    found = not_finite(outputs)
+    if found:  # the largest of NaNs is the first class, which is right now and then
+        raise InputError(
+            f"task {task.name!r}: the output {found}",
+            hint="the network overflows, or divides by zero, on this example",
+        )
     try:
         scores = np.asarray(task.scores(outputs, labels), np.float64)
     except Exception as error:  # whatever the user's code may raise
@@ -178,6 +231,31 @@ def score(task: Task, outputs: Mapping[str, Array], labels: Array) -> Array:
     if not ((scores >= 0) & (scores <= 1)).all():
         raise InputError(f"task {task.name!r}: scores must be finite numbers in [0, 1]")
     return scores
+
+
+def source_digest(task: Task) -> str:
+    """Return the digest of the file that a task was loaded from; empty for one that was not loaded from a file.
+
+    What is made with a task depends on its code too: its loss, its scores, how it varies examples.
+    """
+    known = _sources.get(id(task))
+    return known[1] if known is not None else ""
+
+
+def _as_array(given: Any, what: str) -> Array:
+    try:
+        array: Array = np.asarray(given)
+    except ValueError as error:
+        verb = "are" if what == "labels" else "is"
+        raise InputError(
+            f"{what} {verb} no array: {error}", hint="give one number, or one row, an example"
+        ) from error
+    if array.ndim == 0:
+        verb = "have" if what == "labels" else "has"
+        raise InputError(
+            f"{what} {verb} no axis of examples", hint="give an array whose first axis counts them"
+        )
+    return array
 
 
 def _configured(task: Any, name: str, setting: str) -> Any:
@@ -198,6 +276,7 @@ def _from_file(path: Path, attribute: str) -> Any:
         raise InputError(f"{path}: cannot be imported as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    digest = sha256_bytes(path.read_bytes())
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -205,4 +284,6 @@ def _from_file(path: Path, attribute: str) -> Any:
         raise InputError(f"{path}: fails when imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise NotFoundError(f"{path}: has no object {attribute!r}", hint=nearest(attribute, vars(module)))
-    return getattr(module, attribute)
+    task = getattr(module, attribute)
+    _sources[id(task)] = task, digest
+    return task

@@ -36,6 +36,19 @@ def test_on_a_terminal_the_whole_table_stands_at_the_end():
     assert all(f"step-{number} " in last for number in range(1, 40))
 
 
+def test_a_stage_that_ended_early_makes_room_for_the_next():
+    console = watched(terminal=True)
+    with LiveTable(console, COLUMNS, ()) as live:
+        live.stage("train", 3, 10)  # patience is at its end
+        live.stage("measure", 1, 4)
+        shown = console.render_str("").plain + "".join(
+            segment.text for segment in console.render(live._view(), console.options)
+        )
+        assert "measure" in shown
+        assert "1/4" in shown
+        assert "train" not in shown
+
+
 def test_a_run_without_rows_leaves_no_table():
     console = watched(terminal=True)
     with LiveTable(console, COLUMNS, ()) as live:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from burnish.compress.pruning.allocation import allocate, unit_scores
+from burnish.compress.pruning.allocation import Ranking, allocate, unit_scores
 from burnish.compress.pruning.groups import ChannelGroups
 from burnish.compress.pruning.importance import Magnitude
 from burnish.compress.pruning.units import Unit
@@ -18,26 +18,59 @@ A, B, C = unit("a", 8), unit("b", 8), unit("heads", 4, 16, "heads")
 SCORES = {"a": torch.arange(8.0), "b": torch.arange(8.0) + 100, "heads": torch.tensor([5.0, 1.0, 9.0, 0.5])}
 
 
-def counts(chosen):
-    return {name: len(parts) for name, parts in chosen.items()}
+FULL = {"a": 8, "b": 8, "heads": 4}
 
 
-def test_uniform_takes_the_weakest_of_every_unit():
-    assert allocate([A, B, C], SCORES, 0.5) == {"a": [0, 1, 2, 3], "b": [0, 1, 2, 3], "heads": [1, 3]}
+def kept(units, scores, ratio, *, full=None, **settings):
+    full = full or {u.name: u.width for u in units}
+    return allocate(full, ratio, ranking=lambda: Ranking(units, scores), **settings)
+
+
+def unasked():
+    raise AssertionError("nothing is ranked")
+
+
+def test_uniform_leaves_the_same_share_and_ranks_nothing():
+    assert allocate(FULL, 0.5, ranking=unasked) == {"a": 4, "b": 4, "heads": 2}
+    assert allocate({"a": 10}, 0.25, ranking=unasked) == {"a": 7.5}
 
 
 def test_local_ranks_what_is_alike_and_the_floor_saves_the_weakest_unit():
-    chosen = allocate([A, B, C], SCORES, 0.5, scope="local")
-    assert counts(chosen) == {"a": 6, "b": 2, "heads": 2}  # without a floor, b would keep all and a nothing
-    starved = allocate([A, B], SCORES, 0.5, scope="local", floor=0)
-    assert counts(starved) == {"a": 7, "b": 1}  # a unit keeps one part even so
+    # without a floor, b would keep all and a nothing
+    assert kept([A, B, C], SCORES, 0.5, scope="local") == {"a": 2, "b": 6, "heads": 2}
+    starved = kept([A, B], SCORES, 0.5, scope="local", floor=0)
+    assert starved == {"a": 1, "b": 7}  # a unit keeps one part even so
 
 
 def test_a_step_counts_what_earlier_steps_removed():
     now = [unit("a", 6), unit("b", 8)]
-    scores = {"a": torch.arange(6.0), "b": torch.arange(8.0)}
-    assert counts(allocate(now, scores, 0.5, full={"a": 8, "b": 8})) == {"a": 2, "b": 4}
-    assert counts(allocate(now, scores, 0.1, full={"a": 8, "b": 8})) == {"a": 0, "b": 1}
+    scores = {"a": torch.arange(6.0), "b": torch.arange(8.0) + 100}
+    settings = {"full": {"a": 8, "b": 8}, "floor": 0}
+    for scope in ("local", "global"):
+        assert kept(now, scores, 0.5, scope=scope, **settings) == {"a": 1, "b": 7}
+        assert kept(now, scores, 0.125, scope=scope, **settings) == {"a": 6, "b": 8}
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize("steps", [(0.25, 0.5), (0.1, 0.2, 0.3, 0.4, 0.5)])
+def test_steps_end_where_one_cut_does(scope, steps):
+    generator = torch.Generator().manual_seed(0)
+    full = {"a": 32, "b": 32, "c": 16, "heads": 8}
+    scores = {name: torch.rand(width, generator=generator) for name, width in full.items()}
+    scores["a"] += 0.5  # so that a and b are cut unequally from the first step on
+
+    def ranking():
+        return [
+            unit(name, len(left), 4 if name == "heads" else 1, "heads" if name == "heads" else "channels")
+            for name, left in scores.items()
+        ]
+
+    at_once = kept(ranking(), scores, steps[-1], full=full, scope=scope, floor=0)
+    for ratio in steps:
+        widths = kept(ranking(), scores, ratio, full=full, scope=scope, floor=0)
+        scores = {name: left.sort().values[len(left) - int(widths[name]) :] for name, left in scores.items()}
+    assert widths == at_once
+    assert widths["a"] > widths["b"]
 
 
 WIDTHS = st.lists(st.tuples(st.integers(2, 24), st.sampled_from([1, 2, 8])), min_size=1, max_size=5)
@@ -49,20 +82,18 @@ def test_whatever_is_asked_no_unit_falls_below_its_floor(widths, ratio, scope, s
     units = [unit(f"u{i}", width, size) for i, (width, size) in enumerate(widths)]
     generator = torch.Generator().manual_seed(seed)
     scores = {u.name: torch.rand(u.width, generator=generator) for u in units}
-    chosen = allocate(units, scores, ratio, scope=scope, floor=0.5)
-    assert chosen == allocate(units, scores, ratio, scope=scope, floor=0.5)
+    left = kept(units, scores, ratio, scope=scope, floor=0.5)
+    assert left == kept(units, scores, ratio, scope=scope, floor=0.5)
     for u in units:
-        parts = chosen[u.name]
-        assert parts == sorted(set(parts))
-        assert u.width - len(parts) >= max(1, int(u.width * (1 - ratio) * 0.5 + 0.5))
-        if scope == "uniform" and parts:
-            assert scores[u.name][parts].max() <= scores[u.name].sort().values[len(parts) - 1]
-    removed = sum(len(chosen[u.name]) * u.size for u in units)
+        least = u.width * (1 - ratio) if scope == "uniform" else u.width * (1 - ratio) * 0.5
+        assert left[u.name] >= least - 0.5
+        assert scope == "uniform" or left[u.name] >= 1
+    removed = sum((u.width - left[u.name]) * u.size for u in units)
     wanted = sum(u.width * u.size for u in units) * ratio
     slack = sum(u.size for u in units) if scope != "global" else max(u.size for u in units)
     assert removed <= wanted + slack
     if scope == "uniform":
-        assert removed >= wanted - slack
+        assert removed == pytest.approx(wanted, abs=1e-3)
 
 
 @pytest.mark.parametrize("position", [0, 2])

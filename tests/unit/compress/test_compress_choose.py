@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_a_miss_says_by_how_much_and_by_whom():
         BudgetError, match=r"within 1 points.*int8 on onnxruntime, may lose 1\.25, .*0\.25 too"
     ):
         choose(options, 1.0)
+
+
+@given(st.floats(min_value=-0.5, max_value=-0.011))
+def test_what_a_miss_says_to_allow_suffices(low):
+    options = [FLOAT, option("int8", ms=0.5, low=low)]
+    with pytest.raises(BudgetError) as missed:
+        choose(options, 1.0)
+    allowed = float(re.search(r"allow ([\d.]+) points", missed.value.hint)[1])
+    assert choose(options, allowed).candidate == "int8"
+    assert allowed < -low * 100 + 0.01001
 
 
 def test_the_float_model_stays_when_nothing_that_passes_is_faster():

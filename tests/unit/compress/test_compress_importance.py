@@ -40,17 +40,16 @@ class Net(nn.Module):
         return classes.log_softmax(-1), self.last(torch.relu(self.up(y)))
 
 
-def named_roots(model):
+def named_units(model):
     groups = ChannelGroups(model, tensors(images(2)))
-    names = {module: name for name, module in model.named_modules()}
-    return groups, {names[root]: root for root in groups.roots()}
+    return groups, {unit.name: unit for unit in groups.units()}
 
 
 def test_what_leaves_the_model_is_never_cut():
-    _, roots = named_roots(Net().eval())
-    assert not {"head", "last"} & set(roots)
-    assert {"hidden", "up"} <= set(roots)
-    assert {"first", "depthwise"} & set(roots)
+    _, units = named_units(Net().eval())
+    assert not {"head", "last"} & set(units)
+    assert {"hidden", "up"} <= set(units)
+    assert {"first", "depthwise"} & set(units)
 
 
 class Labelled:
@@ -66,11 +65,11 @@ class Labelled:
 @pytest.mark.parametrize("name", get_args(ImportanceName))
 def test_every_group_gets_one_finite_score_a_channel(name):
     model = Net().eval()
-    groups, roots = named_roots(model)
+    groups, units = named_units(model)
     importance = build_importance(name, model, Labelled(), seed=0)
-    for root in roots.values():
-        scores = importance(groups.group(root))
-        assert scores.shape == (width_of(root),)
+    for unit in units.values():
+        scores = importance(groups.group(unit))
+        assert scores.shape == (unit.width * unit.size,)
         assert torch.isfinite(scores).all()
 
 
@@ -82,10 +81,10 @@ def test_a_channel_of_zeros_matters_least(name):
         model.last.weight[:, 7] = 0
         model.hidden.weight[3] = 0
         model.head.weight[:, 3] = 0
-    groups, roots = named_roots(model)
+    groups, units = named_units(model)
     importance = build_importance(name, model, images(2), seed=0)
-    assert importance(groups.group(roots["up"])).argmin() == 7
-    assert importance(groups.group(roots["hidden"])).argmin() == 3
+    assert importance(groups.group(units["up"])).argmin() == 7
+    assert importance(groups.group(units["hidden"])).argmin() == 3
 
 
 def test_a_channel_that_never_varies_matters_least():
@@ -93,9 +92,9 @@ def test_a_channel_that_never_varies_matters_least():
     with torch.no_grad():
         model.up.weight[:, 5] = 0  # a constant, whatever the bias
         model.up.bias[5] = 100.0
-    groups, roots = named_roots(model)
+    groups, units = named_units(model)
     importance = build_importance("variance", model, images(8), seed=0)
-    assert importance(groups.group(roots["up"])).argmin() == 5
+    assert importance(groups.group(units["up"])).argmin() == 5
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 50])
@@ -117,8 +116,8 @@ def test_a_channel_that_the_loss_does_not_feel_matters_least(name):
     with torch.no_grad():
         model.last.weight[:, 5] = 0
         model.up.bias[5] = 100.0
-    groups, roots = named_roots(model)
-    scores = build_importance(name, model, Labelled(), seed=0)(groups.group(roots["up"]))
+    groups, units = named_units(model)
+    scores = build_importance(name, model, Labelled(), seed=0)(groups.group(units["up"]))
     assert scores.argmin() == 5
     assert scores[5] == 0
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -147,8 +146,8 @@ def test_bn_follows_the_scales():
     model = nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 2, 1)).eval()
     with torch.no_grad():
         model[1].weight.copy_(torch.tensor([3.0, -2, 0.1, 5, 1, 4]))
-    groups, roots = named_roots(model)
-    assert build_importance("bn", model, images(2), seed=0)(groups.group(roots["0"])).argmin() == 2
+    groups, units = named_units(model)
+    assert build_importance("bn", model, images(2), seed=0)(groups.group(units["0"])).argmin() == 2
 
 
 def test_gradients_need_a_loss_and_a_known_name():
@@ -168,9 +167,9 @@ def test_a_loss_that_is_not_finite_is_named():
 
 def test_chance_is_reproducible():
     model = Net().eval()
-    groups, roots = named_roots(model)
+    groups, units = named_units(model)
     first, again, other = (
-        build_importance("random", model, images(2), seed=seed)(groups.group(roots["up"]))
+        build_importance("random", model, images(2), seed=seed)(groups.group(units["up"]))
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
@@ -182,10 +181,11 @@ def test_a_history_replayed_on_an_equal_model_makes_the_same_cuts():
     model = Net().eval()
     twin = Net().eval()
     twin.load_state_dict(model.state_dict())
-    groups, roots = named_roots(model)
-    groups.remove(roots["up"], [0, 5])
-    groups.remove(roots["hidden"], [19])
-    groups.remove(roots["hidden"], [0])
+    groups, units = named_units(model)
+    groups.remove(units["up"], [0, 5])
+    groups.remove(units["hidden"], [19])
+    units = {unit.name: unit for unit in groups.units()}
+    groups.remove(units["hidden"], [0])
     ChannelGroups(twin, tensors(images(2))).replay(groups.history())
     assert width_of(twin.up) == 22
     assert width_of(twin.hidden) == 18

@@ -1,6 +1,8 @@
 import json
+from dataclasses import replace
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from burnish.compress.quantize import QuantScheme, quantize
@@ -10,6 +12,23 @@ from burnish.compress.recipe.judge import Judge
 from burnish.compress.reporter import Reporter
 from burnish.errors import InputError
 from burnish.graph import ComputeGraph
+
+
+class Figured:
+    """A task that tells two figures beside its score, one of which is no number."""
+
+    def __init__(self, task):
+        self._task = task
+
+    def __getattr__(self, name):
+        return getattr(self._task, name)
+
+    def margin(self, logits):
+        ordered = np.sort(logits, axis=1)
+        return float((ordered[:, -1] - ordered[:, -2]).mean())
+
+    def figures(self, outputs, labels):
+        return {"margin": self.margin(outputs["logits"]), "undefined": float("nan")}
 
 
 @pytest.fixture
@@ -57,6 +76,16 @@ def test_a_quantized_file_weighs_less_and_counts_as_the_same_network(folder, bas
     assert float_.engines["onnxruntime"].kernels is None
 
 
+def test_what_the_task_tells_beside_its_score_is_kept(folder, base, task, rows):
+    told = Figured(task)
+    judged = Judge(replace(folder, task=told), ("onnxruntime",))(base)
+    test = task.split("test")
+    logits = ComputeGraph(base.graph).infer(test.inputs, backend="onnxruntime")["logits"]
+    figures = judged.engines["onnxruntime"].figures
+    assert figures["test"] == {"margin": pytest.approx(told.margin(logits)), "undefined": None}
+    assert f"margin {figures['valid']['margin']:.4g}, undefined -" in rows[0].verdict
+
+
 def test_scores_of_a_file_are_made_once_and_again_for_another(folder, base, int8, task, tmp_path):
     Judge(folder, ("onnxruntime",))(base)
     place = tmp_path / "score-float" / "scores.npz"
@@ -81,6 +110,30 @@ def test_an_engine_that_cannot_run_a_file_is_named_with_its_reason(folder, base,
     assert not judged.engines
     assert "onnxruntime" in judged.refused
     assert judged.lowest == -1.0
+
+
+def overflowing(graph, path):
+    """Save the graph with logits that are infinite."""
+    model = graph.model.clone()
+    node = next(node for node in model.graph if node.op_type == "Gemm")
+    bias = node.inputs[2].const_value.numpy()
+    node.inputs[2].const_value = ir.tensor(np.full_like(bias, np.inf))
+    ComputeGraph(model).save(path)
+    return path
+
+
+def test_a_file_whose_numbers_overflow_is_refused_with_the_reason(folder, base, graph, tmp_path):
+    judge = Judge(folder, ("onnxruntime",))
+    judge(base)
+    judged = judge(Candidate("fp16", overflowing(graph, tmp_path / "odd.onnx"), FLOAT, "quantize"))
+    assert not judged.engines
+    assert "'logits' is not finite in" in judged.refused["onnxruntime"]
+
+
+def test_a_float_model_whose_numbers_overflow_is_an_error(folder, graph, tmp_path):
+    odd = Candidate(FLOAT, overflowing(graph, tmp_path / "odd.onnx"), FLOAT, "export")
+    with pytest.raises(InputError, match=r"'logits' is not finite in .* first in example 0"):
+        Judge(folder, ("onnxruntime",))(odd)
 
 
 def test_an_engine_that_cannot_run_the_float_model_is_an_error(folder, graph, tmp_path):

@@ -1,8 +1,11 @@
 import pytest
 
 from burnish.compress import CompressConfig, load_recipe
+from burnish.compress.mixed import MixedConfig
+from burnish.compress.pruning.prune import PruneConfig
 from burnish.compress.recipe.config import STEPS
-from burnish.errors import ConfigError
+from burnish.compress.recipe.run import check_engines
+from burnish.errors import ConfigError, NotFoundError
 
 
 @pytest.fixture
@@ -57,6 +60,18 @@ def test_without_a_list_the_schemes_own_kind_is_tried(recipe_file):
     assert [scheme.method for scheme in recipe.compress.schemes()] == ["dynamic"]
 
 
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_the_floor_of_the_recipe_is_that_of_every_step_without_one(by_flag, recipe_file):
+    text = "floor_points = 5.0\n"
+    recipe = load_recipe(
+        recipe_file("[compress]\n" + ("" if by_flag else text) + "[compress.mixed]\nfloor_points = 2.0\n"),
+        {"compress": {"floor_points": 5.0 if by_flag else None}},
+    )
+    config = recipe.compress.settled()
+    assert (config.floor_points, config.prune.floor, config.mixed.floor) == (5.0, 5.0, 2.0)
+    assert CompressConfig().settled().prune.floor == PruneConfig().floor == MixedConfig().floor == 1.0
+
+
 def test_paths_count_from_the_recipe_and_names_do_not(recipe_file, tmp_path):
     text = 'task = "{}"\nweights = "w.pt"\n'
     path = load_recipe(recipe_file(text.format("my/task.py:OTHER")), {})
@@ -70,6 +85,35 @@ def test_what_the_command_line_gives_wins_and_stays_as_it_is(recipe_file):
     flags = {"task": "b.py", "weights": "v.pt", "compress": {"floor_points": 3.0, "finalists": None}}
     recipe = load_recipe(file, flags)
     assert (recipe.task, recipe.weights, recipe.compress.floor_points) == ("b.py", "v.pt", 3.0)
+
+
+def engines(config):
+    settled = config.settled()
+    assert settled.settled() == settled
+    return [(one.engine.backend, one.engine.batch) for one in (settled.prune, settled.mixed)]
+
+
+def test_steps_measure_on_the_first_engine_and_batch_wherever_these_are_named(recipe_file):
+    assert engines(CompressConfig()) == [("onnxruntime", 1)] * 2
+    file = recipe_file('[compress]\nbackends = ["openvino", "onnxruntime"]\nbatches = [8, 1]\n')
+    assert engines(load_recipe(file, {}).compress) == [("openvino", 8)] * 2
+    flags = {"compress": {"backends": ["torch"], "batches": [4]}}
+    assert engines(load_recipe(file, flags).compress) == [("torch", 4)] * 2
+
+
+def test_an_engine_of_a_steps_own_stays(recipe_file):
+    file = recipe_file('[compress.prune.engine]\nbackend = "openvino"\n[compress.mixed.engine]\nbatch = 2\n')
+    flags = {"compress": {"backends": ["torch"], "batches": [4]}}
+    assert engines(load_recipe(file, flags).compress) == [("openvino", 4), ("torch", 2)]
+
+
+@pytest.mark.parametrize("step", ["prune", "mixed"])
+def test_an_engine_of_a_step_of_the_recipe_is_checked_too(step, recipe_file):
+    file = recipe_file(f'[compress]\nsteps = ["{step}"]\n[compress.{step}.engine]\nbackend = "openvin"\n')
+    config = load_recipe(file, {}).compress
+    with pytest.raises(NotFoundError, match="openvin"):
+        check_engines(config)
+    check_engines(load_recipe(file, {"compress": {"steps": ["quantize"]}}).compress)
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,19 @@ import itertools
 import json
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from burnish.compress.mixed import MixedConfig, search_mixed
 from burnish.compress.mixed.groups import OTHERS, groups_of
-from burnish.compress.mixed.judging import signal_to_noise_db
+from burnish.compress.mixed.judging import Judge, signal_to_noise_db
 from burnish.compress.mixed.mixture import mix, with_names
 from burnish.compress.mixed.path import FLOAT, Form, path
 from burnish.compress.quantize import QuantScheme
 from burnish.compress.quantize.layers import multiplying
 from burnish.compress.reporter import Reporter
 from burnish.compress.target_engine import EngineConfig
-from burnish.errors import UnsupportedOpError
+from burnish.errors import BackendError, UnsupportedOpError
 from burnish.evaluate.latency import BenchConfig
 from burnish.graph import ComputeGraph
 from burnish.testing.graphs import double
@@ -133,6 +134,15 @@ def test_the_path_holds_the_best_mixture_for_every_price_of_noise():
 
 def test_a_form_that_is_no_faster_is_never_chosen():
     assert path({"a": [Form("static", 0.1, 0.0)]}) == [{"a": None}]
+
+
+def test_a_mixture_whose_numbers_overflow_is_impossible(graph, task):
+    model = graph.model.clone()
+    node = next(node for node in model.graph if node.op_type == "Gemm")
+    node.inputs[2].const_value = ir.tensor(np.full_like(node.inputs[2].const_value.numpy(), np.inf))
+    judge = Judge(graph, task, task.split("valid"), CONFIG.engine)
+    with pytest.raises(BackendError, match=r"'logits' is not finite in .* first in example 0"):
+        judge(ComputeGraph(model))
 
 
 def test_noise_of_equal_outputs_is_bounded():

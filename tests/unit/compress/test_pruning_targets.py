@@ -6,9 +6,11 @@ import torch
 
 from burnish.compress import TrainConfig
 from burnish.compress.pruning.cut import Cut, best_of
+from burnish.compress.pruning.planning import Widths
 from burnish.compress.pruning.prune import PruneConfig, check_target, prune
-from burnish.compress.pruning.targets import Reached, compared, in_words, size_of
-from burnish.compress.reporter import Reporter
+from burnish.compress.pruning.shaping import Shaper
+from burnish.compress.pruning.targets import Reached, Removed, compared, in_words, size_of
+from burnish.compress.reporter import SILENT, Reporter
 from burnish.compress.target_engine import EngineConfig, speedup
 from burnish.errors import BudgetError
 from burnish.evaluate import Interval
@@ -68,12 +70,16 @@ def test_the_last_step_goes_just_as_far_as_the_target_wants(task, trained, tmp_p
     assert all(amount < 0.6 for amount in before)
     assert bool(before) == (schedule == "even")
     assert 0.6 <= last < 0.68  # one more of 16 channels would do
-    exact = compared(size_of(cuts[-1].restore(task), one(task)), size_of(trained, one(task)), cuts[-1].ratio)
+    removed = Removed(
+        1 - sum(cuts[-1].widths.values()) / 32, 1 / 32
+    )  # of 2 units of 16 channels, half of one each
+    exact = compared(size_of(cuts[-1].restore(task), one(task)), size_of(trained, one(task)), removed)
     assert exact == cuts[-1].reached
 
 
-@pytest.mark.parametrize("importance", ["l2", "taylor", "variance"])
-@pytest.mark.parametrize("scope", ["local", "global"])
+@pytest.mark.parametrize(
+    ("scope", "importance"), [("local", "l2"), ("local", "taylor"), ("global", "l2"), ("global", "variance")]
+)
 def test_ranking_over_several_units_removes_as_much_in_all(task, trained, tmp_path, scope, importance):
     cuts, _ = tried(task, trained, tmp_path, scope=scope, importance=importance, target=0.5, least=0.5)
     assert [cut.ratio for cut in cuts] == [0.25, 0.5]
@@ -122,14 +128,14 @@ def test_a_floor_that_stops_the_run_is_named_as_the_reason(task, trained, tmp_pa
         tried(task, trained, tmp_path, measure="macs", target=0.6, floor_points=0.0, must_reach=True)
 
 
-def cut_at(ratio, *, accepted, lost=0.02, speed=None):
+def cut_at(ratio, *, accepted, lost=0.02, speed=None, share=None, slack=0.0):
     return Cut(
         ratio=ratio,
         widths={},
         untouched={},
         parameters=1,
         macs=1,
-        reached=Reached(ratio, ratio, ratio, speed),
+        reached=Reached(ratio if share is None else share, slack, ratio, ratio, speed),
         recalibrated_score=0.9,
         score=0.9,
         epochs=1,
@@ -151,11 +157,35 @@ def test_the_lower_end_of_a_speed_up_decides():
 
 def test_channels_are_met_as_nearly_as_rounding_allows_unless_a_step_was_refused():
     config = PruneConfig(target=0.5)
-    check_target([cut_at(0.45, accepted=True)], config)
+    check_target([cut_at(0.5, accepted=True, share=0.46, slack=0.05)], config)
+    with pytest.raises(
+        BudgetError, match=r"40\.0% of the channels removed where 50\.0%.*no step was refused"
+    ):
+        check_target([cut_at(0.5, accepted=True, share=0.4, slack=0.05)], config)
     with pytest.raises(BudgetError, match=r"45\.0% of the channels.*the next one, 50\.0%.*may lose 2\.00"):
-        check_target([cut_at(0.45, accepted=True), cut_at(0.5, accepted=False)], config)
+        check_target([cut_at(0.45, accepted=True, slack=0.1), cut_at(0.5, accepted=False)], config)
     with pytest.raises(BudgetError, match="the original is the best"):
         check_target([], config)
+
+
+def test_a_share_of_channels_that_rounding_leaves_is_no_target_met(task, trained, tmp_path):
+    # of 16 channels 7.2 are wanted, and 8 is the nearest multiple
+    cuts, lines = tried(task, trained, tmp_path / "near", round_to=8, target=0.55, must_reach=True)
+    assert [cut.reached.channels for cut in cuts] == [0.5]
+    assert cuts[-1].reached.slack == 0.25
+    assert [line for line in lines if "50.0% of channels" in line]
+    # 16 are fewer than two times 10, and stay
+    settings = {"round_to": 10, "target": 0.5, "must_reach": True}
+    with pytest.raises(BudgetError, match=r"0\.0% of the channels removed where 50\.0%"):
+        tried(task, trained, tmp_path / "whole", **settings)
+
+
+def test_a_channels_share_counts_what_each_part_takes(task, trained, tmp_path, prune_config):
+    shaper = Shaper(trained, task, prune_config, tmp_path / "widths.json", SILENT)
+    (first, second), full = shaper.full, shaper.full
+    half = shaper.removed(Widths({first: 8, second: 16}, {}))
+    assert half == Removed(8 / 32, 2 / 32)  # multiples of 4 of one unit of 16 channels
+    assert shaper.removed(Widths(full, {})) == Removed(0.0, 0.0)
 
 
 def test_what_rounding_leaves_whole_is_named(task, trained, tmp_path):
@@ -180,9 +210,9 @@ def test_measured_rounding_stays_near_what_is_asked(task, trained, tmp_path, mon
 
 
 def test_facts_go_around():
-    reached = Reached(0.5, 0.6, 0.7, Interval(2.0, 1.9, 2.1, 15))
+    reached = Reached(0.5, 0.1, 0.6, 0.7, Interval(2.0, 1.9, 2.1, 15))
     assert Reached.from_facts(reached.as_facts()) == reached
-    counted = Reached(0.5, 0.6, 0.7)
+    counted = Reached(0.5, 0.1, 0.6, 0.7)
     assert Reached.from_facts(counted.as_facts()) == counted
     assert counted.amount("latency") == 1.0
     assert in_words("latency", reached.amount("latency")) == "1.90 times faster"

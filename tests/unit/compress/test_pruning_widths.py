@@ -7,6 +7,7 @@ from burnish.compress.pruning.layer_shapes import LayerShape
 from burnish.compress.pruning.width_probe import probe
 from burnish.compress.pruning.widths import LayerTime, WidthTable, measure_widths
 from burnish.compress.target_engine import EngineConfig
+from burnish.errors import CompileError, MissingExtraError
 from burnish.runtime.session import open_session
 
 CONV = LayerShape("conv", 8, 16, (6, 6), (3, 3), (2, 2), (1, 1), (1, 1))
@@ -96,7 +97,47 @@ def test_layers_together_take_the_sum_and_are_unknown_when_one_is():
     assert table.time([]) is None
 
 
-@pytest.mark.parametrize("settings", [{"batch": 0}, {"threads": -1}])
+class Refusing:
+    """In place of `EngineConfig.open`."""
+
+    def __init__(self, error):
+        self.error, self.asked = error, 0
+
+    def __call__(self, *_):
+        self.asked += 1
+        raise self.error
+
+
+def test_a_layer_that_cannot_be_timed_is_tried_once_in_a_run(tmp_path, monkeypatch):
+    linear = SHAPES["linear"]
+    measured(tmp_path, [linear])
+    refusing = Refusing(CompileError("no such layer"))
+    with monkeypatch.context() as patch:
+        patch.setattr(EngineConfig, "open", refusing)
+        for _ in range(2):
+            table, _ = measured(tmp_path, [CONV, linear])
+            assert set(table.times) == {linear.key}
+            assert table.time([CONV]) is None
+    assert refusing.asked == 1
+    (tmp_path / "widths.json").unlink()  # another run tries it again
+    assert CONV.key in measured(tmp_path, [CONV])[0].times
+
+
+def test_an_engine_that_is_not_installed_is_no_layer_without_a_time(tmp_path, monkeypatch):
+    missing = MissingExtraError("openvino", extra="openvino", need="the back end 'openvino'")
+    monkeypatch.setattr(EngineConfig, "open", Refusing(missing))
+    with pytest.raises(MissingExtraError, match="openvino"):
+        measured(tmp_path, [CONV])
+
+
+def test_what_an_engine_leaves_open_is_filled_in_and_the_rest_stays():
+    assert EngineConfig().settled("openvino", 8) == EngineConfig(backend="openvino", batch=8)
+    own = EngineConfig(backend="torch", batch=2, threads=3)
+    assert own.settled("openvino", 8) == own
+    assert EngineConfig().settled() == EngineConfig(backend="onnxruntime", batch=1)
+
+
+@pytest.mark.parametrize("settings", [{"batch": -1}, {"threads": -1}])
 def test_settings_of_the_engine_that_make_no_sense_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         EngineConfig(**settings)

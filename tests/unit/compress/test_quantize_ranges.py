@@ -28,8 +28,8 @@ def divergence_by_hand(histogram, kept, grid):
     reference[0] += sum(n for _, n in bins[:first])
     reference[-1] += sum(n for _, n in bins[last + 1 :])
     by_level = {}
-    for place, i in enumerate(inside):
-        by_level.setdefault(int(grid.levels_of(np.array([bins[i][0]]), kept)[0]), []).append(place)
+    for place, level in enumerate(grid.levels_of(np.array([bins[i][0] for i in inside]), kept)):
+        by_level.setdefault(int(level), []).append(place)
     candidate = [0.0] * len(inside)
     for places in by_level.values():
         mass = sum(float(bins[inside[place]][1]) for place in places)

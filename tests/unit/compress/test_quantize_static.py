@@ -144,6 +144,16 @@ def test_a_node_that_does_not_exist_cannot_be_kept(graph, samples):
         quantize_with_report(graph, samples, QuantScheme(keep_float=("nothing",)))
 
 
+def test_a_node_that_preparing_folds_away_can_be_named():
+    x = RNG.standard_normal((9, 2, 5, 5)).astype(np.float32)
+    model = old_graph("n").model.clone()
+    next(node for node in model.graph if node.op_type == "BatchNormalization").name = "the norm"
+    some, scheme = Split({"x": x}, np.zeros(9)), QuantScheme(keep_float=("the norm",))
+    done = quantize_with_report(ComputeGraph(model), some, scheme)
+    assert "BatchNormalization" not in done.graph.operators()
+    assert done.report.weights[0].node == "the convolution"
+
+
 def test_nothing_left_to_quantize_says_why(graph, samples):
     nodes = tuple(node.name for node in graph.model.graph if node.op_type in ("Conv", "Gemm"))
     with pytest.raises(UnsupportedOpError, match="as asked"):
@@ -178,6 +188,33 @@ def test_equalizing_goes_through_what_lets_a_factor_pass():
     assert error(graph, even, some.inputs) < 1e-9
     assert even.operators() == graph.operators()
     assert len(notes) == 2  # the image, and what is clipped at six
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (1,), (), (1, 1)])
+def test_a_bias_of_any_shape_keeps_its_shape_and_its_answers(shape):
+    def weight(name, *size):
+        return onnx.numpy_helper.from_array(RNG.standard_normal(size).astype(np.float32), name)
+
+    nodes = [
+        onnx.helper.make_node("Gemm", ["x", "w", "b"], ["hidden"], "first"),
+        onnx.helper.make_node("Relu", ["hidden"], ["shown"], "relu"),
+        onnx.helper.make_node("Gemm", ["shown", "v"], ["y"], "second"),
+    ]
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", width])
+        for name, width in (("x", 3), ("y", 2))
+    )
+    stored = [weight("w", 3, 4), weight("b", *shape), weight("v", 4, 2)]
+    body = onnx.helper.make_graph(nodes, "biased", [x], [y], stored)
+    for name in ("hidden", "shown"):
+        body.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]))
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    graph = ComputeGraph(onnx.helper.make_model(body, opset_imports=opsets, ir_version=8).SerializeToString())
+    some = Split({"x": RNG.standard_normal((8, 3)).astype(np.float32)}, np.zeros(8))
+    even, _ = equalized(graph, plan(graph.model.graph, QuantScheme()), some, 0.5, bins=2048)
+    assert error(graph, even, some.inputs) < 1e-9
+    assert shape in {tuple(value.const_value.shape) for value in even.model.graph.initializers.values()}
+    assert even.operators().get("Mul", 0) == (shape != (1, 4))  # where the bias cannot take the scales
 
 
 def test_correcting_biases_takes_the_mean_error_out(graph, samples):

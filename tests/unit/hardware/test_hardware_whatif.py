@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from burnish.compress.pruning.groups import ChannelGroups, width_of
+from burnish.compress.pruning.groups import ChannelGroups
 from burnish.errors import ConfigError
 from burnish.graph.capture import capture
 from burnish.hardware.whatif import changed
@@ -57,10 +57,9 @@ def resnet():
 
 def test_a_pruned_resnet18_asks_for_what_was_foretold(resnet):
     module, inputs = networks.build("resnet18"), networks.example_inputs("resnet18")
-    groups = ChannelGroups(module, tuple(map(torch.from_numpy, inputs.values())))
-    for root in groups.roots():
-        width = width_of(root)
-        groups.remove(root, list(range(round(width * math.sqrt(0.6)), width)))
+    groups = ChannelGroups(module, tuple(map(torch.from_numpy, inputs.values())), unprunable={})
+    for unit in groups.units():
+        groups.remove(unit, range(round(unit.width * math.sqrt(0.6)), unit.width))
     real = workload(capture(module, inputs))
     foretold = changed(resnet, prune=1 - real.weight_bytes / resnet.weight_bytes)
     for figure in ("flops", "bytes", "weight_bytes", "activation_bytes"):

@@ -29,7 +29,7 @@ from burnish.runtime import CheckedSession, fingerprint, open_session
 from burnish.runtime.choice import chosen_backends, quick_backends
 from burnish.units import format_count, format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 class PeakSource(StrEnum):

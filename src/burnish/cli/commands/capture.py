@@ -12,7 +12,7 @@ from burnish.graph import ComputeGraph
 from burnish.graph.cost import GraphCost
 from burnish.units import format_bytes, format_count
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 LARGEST_SIZE = 2**31 - 1
 """Of a dimension: what is larger is a slip of the finger, and overflows what engines count with."""

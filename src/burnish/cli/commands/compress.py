@@ -12,13 +12,13 @@ from burnish.cli.render import JsonOption, emit_json, err, table
 from burnish.compress import CompressResult, Option, Progress, Recipe, compress, load_recipe, train_task
 from burnish.compress.recipe.measure import EAGER
 from burnish.compress.recipe.run import BEST, REPORT, RESULT, check_engines
-from burnish.compress.reporter import COLUMNS, format_points
+from burnish.compress.reporter import COLUMNS, Reporter, format_figure, format_points
 from burnish.errors import ConfigError
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.task import load_task
 from burnish.units import format_bytes, format_count, format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 _FIGURES = COLUMNS[2:-1]
 
@@ -58,12 +58,15 @@ def compress_task(
     ] = None,
     target_speedup: Annotated[
         float | None,
-        typer.Option(help="How many times faster to become by pruning, on the first engine."),
+        typer.Option(help="How many times faster to become by pruning, on the first engine and batch size."),
     ] = None,
     step: Annotated[float | None, typer.Option(help="Share of channels a step. [default: 0.05]")] = None,
     floor: Annotated[
         float | None,
-        typer.Option(help="Points that may be lost, by the lower end of the interval. [default: 1]"),
+        typer.Option(
+            help="Points that may be lost, by the lower end of the interval; also in steps without a floor_points of "
+            "their own in the recipe. [default: 1]"
+        ),
     ] = None,
     importance: Annotated[
         str | None,
@@ -81,7 +84,8 @@ def compress_task(
     calibration: Annotated[
         str | None,
         typer.Option(
-            help="Ranges of activations: minmax, percentile, mse, kl. [default: minmax, of qat mse]"
+            help="Ranges of activations: minmax, percentile, mse, kl, and of all steps but qat auto. "
+            "[default: minmax, of qat mse]"
         ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Calibration examples. [default: 256]")] = None,
@@ -111,44 +115,36 @@ def compress_task(
         "macs": target_macs,
         "latency": target_speedup,
     }
-    engines = _words(backends)
-    flags = {
+    flags: dict[str, Any] = {
         "task": task,
         "weights": None if weights is None else str(weights),
         "train": {"epochs": epochs, "seed": seed},
         "compress": {
             "steps": _words(method),
             "prune": {
-                **_target(targets, engines),
+                **_target(targets),
                 "step": step,
-                "floor_points": floor,
                 "importance": importance,
                 "round_to": round_to,
                 "fine_tune": {"epochs": tune_epochs, "seed": seed},
             },
             "finalists": finalists,
             "distil": {"seed": seed},
-            "quantize": {"calibration": calibration, "samples": samples},
+            "quantize": {},
             "methods": _words(quantize),
-            "mixed": {
-                "engine": {"backend": engines[0] if engines else None},
-                "scheme": {"calibration": calibration, "samples": samples},
-                "floor_points": floor,
-            },
-            "qat": {
-                "calibration": calibration,
-                "samples": samples,
-                "train": {"epochs": qat_epochs, "seed": seed},
-            },
+            "mixed": {"scheme": {}},
+            "qat": {"train": {"epochs": qat_epochs, "seed": seed}},
             "bench": {"rounds": rounds},
             "floor_points": floor,
-            "backends": engines,
+            "backends": _words(backends),
             "batches": _words(batches),
             "prefer": prefer,
         },
     }
+    steps = load_recipe(recipe, flags).compress.steps
+    _check_steps(steps, ctx.params)
+    _calibrate(flags["compress"], steps, {"calibration": calibration, "samples": samples})
     settings = load_recipe(recipe, flags)
-    _check_steps(settings.compress.steps, ctx.params)
     result = _run(settings, out)
     if json:
         emit_json(loads((out / RESULT).read_bytes()))
@@ -175,12 +171,13 @@ def _run(settings: Recipe, out: Path) -> CompressResult:
         def show_progress(state: Progress) -> None:
             live.stage(state.stage, state.done, state.of)
 
+        reporter = Reporter(on_progress=show_progress)
         model = train_task(
             task,
             settings.train,
             out / "train",
             weights=Path(settings.weights) if settings.weights else None,
-            on_epoch=lambda epoch: show_progress(Progress("train", epoch.number, epoch.of)),
+            on_step=reporter.steps("train", settings.train.epochs),
         )
         return compress(
             model,
@@ -197,17 +194,25 @@ def _words(text: str | None) -> list[str] | None:
     return [word.strip() for word in text.split(",")] if text is not None else None
 
 
-def _target(targets: Mapping[str, float | None], engines: list[str] | None) -> dict[str, Any]:
+def _target(targets: Mapping[str, float | None]) -> dict[str, Any]:
     """Return the settings of the one target that is given; one that is asked for must be reached."""
     given = {measure: target for measure, target in targets.items() if target is not None}
     if len(given) > 1:
         raise ConfigError(
             f"targets for {' and '.join(given)} at once", hint="give one of the --target options"
         )
-    settings: dict[str, Any] = {"engine": {"backend": engines[0] if engines else None}}
-    for measure, target in given.items():
-        settings |= {"measure": measure, "target": target, "must_reach": True}
-    return settings
+    if not given:
+        return {}
+    ((measure, target),) = given.items()
+    return {"measure": measure, "target": target, "must_reach": True}
+
+
+def _calibrate(flags: Mapping[str, Any], steps: tuple[str, ...], given: Mapping[str, Any]) -> None:
+    """Give the steps that there are the settings of their calibration: what one takes, another may refuse."""
+    places = {"quantize": flags["quantize"], "mixed": flags["mixed"]["scheme"], "qat": flags["qat"]}
+    for step, settings in places.items():
+        if step in steps:
+            settings |= given
 
 
 _READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
@@ -235,7 +240,9 @@ def _check_steps(steps: tuple[str, ...], given: Mapping[str, Any]) -> None:
 
 def show(result: CompressResult) -> None:
     """Print every option; those of the Pareto front are marked, and the chosen one."""
-    numeric = ["test, %", "difference, points", "latency", "times faster", "than eager", "size", "MACs"]
+    further = _further(result)
+    numeric = ["test, %", "difference, points", *further]
+    numeric += ["latency", "times faster", "than eager", "size", "MACs"]
     table(
         "candidates (* on the Pareto front, > chosen)",
         ["", "candidate", "engine", *numeric],
@@ -252,6 +259,7 @@ def _row(option: Option, result: CompressResult) -> tuple[str, ...]:
         option.backend,
         f"{option.test.value * 100:.2f}",
         format_points(option.test_difference),
+        *(format_figure(option.figures.get(name)) for name in _further(result)),
         format_ms(option.latency.median_ms),
         _times(option.speedup),
         f"{option.timings[0].eager_speedup.value:.2f}",
@@ -263,7 +271,13 @@ def _row(option: Option, result: CompressResult) -> tuple[str, ...]:
 def _eager(result: CompressResult) -> tuple[str, ...]:
     """Return the row of the reference, which is measured and cannot be chosen."""
     latency = next(iter(result.eager.values()))
-    return ("", "the module itself", EAGER, "", "", format_ms(latency.median_ms), "", "1", "", "")
+    unknown = [""] * (2 + len(_further(result)))
+    return ("", "the module itself", EAGER, *unknown, format_ms(latency.median_ms), "", "1", "", "")
+
+
+def _further(result: CompressResult) -> list[str]:
+    """Return the names of what the task tells beside its score."""
+    return list(dict.fromkeys(name for option in result.options for name in option.figures))
 
 
 def _times(interval: Interval) -> str:

@@ -10,7 +10,7 @@ from burnish.config import load_config
 from burnish.plugins import require
 from burnish.units import format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()

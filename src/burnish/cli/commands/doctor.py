@@ -12,7 +12,7 @@ from burnish.runtime.resolve import device_table
 from burnish.testing.probes import PROBED, Answer, probe
 from burnish.units import format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 # What each extra brings, by the names that pip uses.
 _EXTRAS = {

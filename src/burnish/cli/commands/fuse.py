@@ -23,7 +23,7 @@ from burnish.runtime import fingerprint
 from burnish.runtime.choice import chosen_backends
 from burnish.units import format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command("fuse")

@@ -16,7 +16,7 @@ from burnish.graph.cost import Cost, GraphCost, NodeCost
 from burnish.graph.signature import Array
 from burnish.units import format_bytes, format_count
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None)
 
 Model = Annotated[Path, typer.Argument(help="ONNX file.")]
 Batch = Annotated[int, typer.Option(help="Size of the leading dimension.", min=1)]

@@ -20,7 +20,7 @@ from burnish.graph.signature import Array
 from burnish.runtime import SessionOptions, open_session
 from burnish.units import format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 _SHOWN = 6
 

@@ -17,7 +17,7 @@ from burnish.graph.memory import MemoryPlan, PlanConfig, plan_memory
 from burnish.runtime import SessionOptions, backend_names
 from burnish.units import format_bytes, format_ms
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command("memory")

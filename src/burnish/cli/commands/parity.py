@@ -18,7 +18,7 @@ from burnish.runtime.divergence import Divergence
 from burnish.runtime.parity import REFERENCE, OutputParity, ParityReport
 from burnish.runtime.parity import parity as compare_engines
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from burnish.serve.config import ServeConfig
 from burnish.server import Addresses, resolve_sources, write_ready_file
 from burnish.server import serve as run_server
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()

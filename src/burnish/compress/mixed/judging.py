@@ -7,10 +7,11 @@ from functools import partial
 import numpy as np
 
 from burnish.compress.target_engine import EngineConfig
+from burnish.errors import BackendError
 from burnish.evaluate.accuracy import Interval, paired_difference
 from burnish.evaluate.answers import answers
 from burnish.evaluate.latency import Latency, benchmark
-from burnish.evaluate.task import Split, Task, score
+from burnish.evaluate.task import Split, Task, not_finite, score
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import Array
 
@@ -27,27 +28,39 @@ class Judge:
     """Compares graphs with a float one on the same examples.
 
     Args:
-        graph: The float graph.
+        graph: The float graph, whose outputs are the signal.
         task: Scores what comes out.
         split: Examples.
         engine: What runs them.
+        original: Graph whose score the others are compared with; None takes the float one.
 
     Raises:
         InputError: The task cannot score what comes out.
     """
 
-    def __init__(self, graph: ComputeGraph, task: Task, split: Split, engine: EngineConfig) -> None:
+    def __init__(
+        self,
+        graph: ComputeGraph,
+        task: Task,
+        split: Split,
+        engine: EngineConfig,
+        original: ComputeGraph | None = None,
+    ) -> None:
         self._task, self._split, self._engine = task, split, engine
         self._outputs = self._run(graph)
-        self._scores = score(task, self._outputs, split.labels)
+        reference = self._outputs if original is None else self._run(original)
+        self._scores = score(task, reference, split.labels)
 
     def __call__(self, graph: ComputeGraph) -> tuple[float, Interval]:
         """Return the signal to quantization noise at the outputs in dB, and the difference in score.
 
         Raises:
-            BackendError: The engine cannot run the graph.
+            BackendError: The engine cannot run the graph, or its numbers overflow there.
         """
         outputs = self._run(graph)
+        found = not_finite(outputs)
+        if found:
+            raise BackendError(f"its output {found}")
         scores = score(self._task, outputs, self._split.labels)
         return signal_to_noise_db(self._outputs, outputs), paired_difference(self._scores, scores)
 

@@ -1,7 +1,7 @@
 """Which groups of nodes compute in which numbers: the fastest mixture above an accuracy floor."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from burnish.compress.mixed.judging import Judge, time_all
 from burnish.compress.mixed.mixture import mix, with_names
 from burnish.compress.mixed.path import Choice, path
 from burnish.compress.mixed.sensitivity import Scan, scan
-from burnish.compress.network import data_digests
+from burnish.compress.network import task_key
 from burnish.compress.quantize.layers import multiplying
 from burnish.compress.quantize.scheme import Method
 from burnish.compress.reporter import SILENT, Reporter
@@ -39,8 +39,9 @@ class Point:
     methods: Mapping[str, Method]
     """By name of a node; nodes without one are in floating point."""
     sqnr_db: float
+    """Power of the outputs in floating point over that of their error, in decibels."""
     difference: Interval
-    """Valid score minus that in floating point, paired by example."""
+    """Valid score minus that of the original, paired by example."""
     size_bytes: int
     latency: Latency
     speedup: Interval
@@ -66,7 +67,7 @@ class MixedResult:
         """Return plain data: what charts are drawn of."""
         front = {
             id(point)
-            for point in pareto_front(self.points, lambda p: (p.latency.median_ms, -p.difference.value))
+            for point in pareto_front(self.points, lambda p: (-p.speedup.value, -p.difference.value))
         }
         return {
             "groups": [asdict(group) for group in self.groups],
@@ -94,6 +95,7 @@ def search_mixed(
     task: Task,
     config: MixedConfig | None = None,
     *,
+    original: ComputeGraph | None = None,
     work: Path,
     reporter: Reporter = SILENT,
 ) -> MixedResult:
@@ -102,13 +104,15 @@ def search_mixed(
     A scan measures what each method does to each group alone. The effects, taken to add up, order the mixtures from
     the fastest to floating point; the earliest of these that stays above the floor is found by bisection, each judged
     by its own file on the engine. The uniform mixtures, and the rule to keep the first and the last node float, are
-    measured beside them. In the end all are timed in interleaved rounds, and the fastest above the floor is chosen;
-    floating point when none is faster.
+    measured beside them. In the end all are timed, each in rounds interleaved with floating point, and the one above
+    the floor that gains most on that is chosen; floating point when none is faster for sure.
 
     Args:
         graph: Trained float graph; not changed.
         task: Calibration examples (train), examples that judge (valid), score.
         config: How; None for the defaults.
+        original: Float graph whose score the floor counts from, where ``graph`` is a pruned one that may have lost
+            some of it already; None takes ``graph``.
         work: Folder of the search; one that was interrupted goes on there.
         reporter: Told how far it is.
 
@@ -119,21 +123,31 @@ def search_mixed(
     Cost: one quantization and a pass over the scanned examples for each group and method.
     """
     config, graph = config or MixedConfig(), with_names(graph)
-    settings = {"graph": graph.digest, "data": data_digests(task), "task": task.name, "mixed": asdict(config)}
-    run = Run(work, settings)
+    config = replace(config, engine=config.engine.settled())
+    settings = task_key(task) | {"graph": graph.digest, "mixed": asdict(config)}
+    run = Run(work, settings if original is None else settings | {"original": original.digest})
     groups = groups_of(graph.model.graph, config.grouping, config.most_groups)
     scanned = scan(graph, task, groups, config, run, reporter)
-    points = _Points(graph, task, config, run, reporter)
+    judge = Judge(graph, task, task.split("valid"), config.engine, original)
+    points = _Points(graph, task, config, judge, run, reporter)
     points.add(FLOAT, {})
     for name, choice in _uniform(graph, groups, scanned, config.methods):
         points.add(name, choice)
     _bisect(points, [_by_node(choice, groups) for choice in path(scanned.forms())], config)
     measured = points.timed()
-    good = [point for point in measured if point.passes(config.floor_points) or point.name == FLOAT]
-    chosen = min(good, key=lambda point: (point.latency.median_ms, point.size_bytes))
-    if chosen.speedup.low <= 1:  # no faster for sure
-        chosen = next(point for point in measured if point.name == FLOAT)
-    return MixedResult(groups, scanned, measured, chosen)
+    return MixedResult(groups, scanned, measured, choose(measured, config.floor))
+
+
+def choose(points: Sequence[Point], floor_points: float) -> Point:
+    """Return the point above the floor that gains most; floating point where none is faster for sure.
+
+    Points are compared by their gain on floating point in their own rounds: not all fit into one run of these, and
+    from run to run a machine is not equally fast.
+    """
+    floating = next(point for point in points if point.name == FLOAT)
+    good = [point for point in points if point is not floating and point.passes(floor_points)]
+    faster = [point for point in good if point.speedup.low > 1]
+    return max(faster, key=lambda point: (point.speedup.value, -point.size_bytes), default=floating)
 
 
 def _uniform(
@@ -175,10 +189,16 @@ class _Points:
     """Mixtures that are made, judged and, in the end, timed."""
 
     def __init__(
-        self, graph: ComputeGraph, task: Task, config: MixedConfig, run: Run, reporter: Reporter
+        self,
+        graph: ComputeGraph,
+        task: Task,
+        config: MixedConfig,
+        judge: Judge,
+        run: Run,
+        reporter: Reporter,
     ) -> None:
-        self._graph, self._task, self._config, self._run, self._reporter = graph, task, config, run, reporter
-        self._judge = Judge(graph, task, task.split("valid"), config.engine)
+        self._graph, self._task, self._config = graph, task, config
+        self._judge, self._run, self._reporter = judge, run, reporter
         self._made: dict[str, tuple[dict[str, Method], Facts, Path]] = {}
         self._tried = 0
 
@@ -195,7 +215,7 @@ class _Points:
             self._reporter.line(f"{name}: {told}")
         if known["why"]:
             return False
-        return bool(known["difference"]["low"] * 100 >= -self._config.floor_points)
+        return bool(known["difference"]["low"] * 100 >= -self._config.floor)
 
     def timed(self) -> tuple[Point, ...]:
         """Time all of them, and return them in the order in which they were made."""

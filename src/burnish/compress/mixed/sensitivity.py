@@ -34,7 +34,7 @@ class Effect:
     sqnr_db: float
     """Power of the outputs over that of their error, in decibels."""
     difference: Interval
-    """Score minus that in floating point, paired by example."""
+    """Score minus that of the same graph in floating point, paired by example: what this alone costs."""
     gain_ms: float
     """Latency in floating point less the latency now."""
     speedup: Interval
@@ -83,7 +83,7 @@ def scan(
         reporter: Told how far it is.
     """
     valid = task.split("valid")
-    judge = Judge(graph, task, valid.take(np.arange(min(config.scan_examples, len(valid)))), config.engine)
+    judge = Judge(graph, task, valid.drawn(config.scan_examples), config.engine)
     trials = [(group, method) for group in groups for method in config.methods]
     found: dict[str, Facts] = {}
     for number, (group, method) in enumerate(trials):

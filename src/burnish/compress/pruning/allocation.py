@@ -1,8 +1,10 @@
-"""How many parts each unit loses, and which: everywhere the same share, or where they matter least."""
+"""How many parts each unit keeps: everywhere the same share, or more where they matter more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 
 from burnish.compress.pruning.importance import Importance
@@ -10,8 +12,18 @@ from burnish.compress.pruning.members import Group
 from burnish.compress.pruning.units import Unit
 
 AllocationScope = Literal["uniform", "local", "global"]
-"""``uniform``: every unit loses the same share. ``local``: the parts of units of one kind and width are ranked
-together, since only these compare. ``global``: the parts of all units are."""
+"""``uniform``: every unit loses the same share. ``local``: the parts of units that are of one kind and width in the
+original are ranked together, since only these compare. ``global``: the parts of all units are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How much each part of a network matters."""
+
+    units: Sequence[Unit]
+    """Of the network as it is now."""
+    scores: Mapping[str, torch.Tensor]
+    """By the unit's name, as `unit_scores` returns them; [width]."""
 
 
 class Grouped(Protocol):
@@ -35,70 +47,68 @@ def unit_scores(units: Sequence[Unit], groups: Grouped, importance: Importance) 
 
 
 def allocate(
-    units: Sequence[Unit],
-    scores: Mapping[str, torch.Tensor],
+    full: Mapping[str, int],
     ratio: float,
     *,
     scope: AllocationScope = "uniform",
-    full: Mapping[str, int] | None = None,
     floor: float = 0.5,
-) -> dict[str, list[int]]:
-    """Choose the parts that go.
+    ranking: Callable[[], Ranking],
+) -> dict[str, float]:
+    """Choose how many parts every unit keeps, before rounding.
 
     Args:
-        units: Of the network as it is now.
-        scores: How much each part of each unit matters, as `unit_scores` returns; [width] by the unit's name.
+        full: Parts of each unit of the original by name.
         ratio: Share of the original channels that is to be gone afterwards, in [0, 1).
         scope: What is ranked with what.
-        full: Parts of each unit of the original by name; None where nothing is cut yet.
         floor: Share of what ``uniform`` would leave to a unit that it keeps at least, whatever its scores. Without
             such a bound, ranking over all layers starves some of them.
+        ranking: Of the network as it is now; ``uniform`` does not ask for it.
 
     Returns:
-        Parts to remove from each unit, in ascending order; every unit keeps one at least.
+        Parts by the unit's name; where they are ranked, whole ones, and every unit keeps one at least.
     """
-    full = full or {unit.name: unit.width for unit in units}
-    chosen: dict[str, list[int]] = {}
-    for ranked in _ranked_together(units, scope):
-        least = {u.name: max(1, int(full[u.name] * (1 - ratio) * floor + 0.5)) for u in ranked}
-        if scope == "uniform":
-            least = {u.name: max(1, int(full[u.name] * (1 - ratio) + 0.5)) for u in ranked}
-        chosen |= _weakest(ranked, scores, ratio, full, least)
-    return chosen
+    if scope == "uniform":
+        return {name: float(np.round(width * (1 - ratio), 6)) for name, width in full.items()}
+    ranked = ranking()
+    kept: dict[str, float] = {}
+    for together in _ranked_together(ranked.units, scope, full):
+        least = {u.name: max(1, int(full[u.name] * (1 - ratio) * floor + 0.5)) for u in together}
+        lost = _lost(together, ranked.scores, ratio, full, least)
+        kept |= {unit.name: float(unit.width - lost[unit.name]) for unit in together}
+    return kept
 
 
-def _ranked_together(units: Sequence[Unit], scope: AllocationScope) -> list[list[Unit]]:
+def _ranked_together(
+    units: Sequence[Unit], scope: AllocationScope, full: Mapping[str, int]
+) -> list[list[Unit]]:
     if scope == "global":
         return [list(units)]
     together: dict[object, list[Unit]] = {}
     for unit in units:
-        together.setdefault(
-            unit.name if scope == "uniform" else (unit.kind, unit.width, unit.size), []
-        ).append(unit)
+        # by the width of the original: units of one width stay together once earlier steps have cut them unequally
+        together.setdefault((unit.kind, full[unit.name], unit.size), []).append(unit)
     return list(together.values())
 
 
-def _weakest(
+def _lost(
     units: Sequence[Unit],
     scores: Mapping[str, torch.Tensor],
     ratio: float,
     full: Mapping[str, int],
     least: Mapping[str, int],
-) -> dict[str, list[int]]:
-    """Take the parts that matter least, until the share is gone or every unit is at its least."""
+) -> dict[str, int]:
+    """Count the parts that go: those that matter least, until the share is gone or every unit is at its least."""
     budget = sum(unit.size * (unit.width - full[unit.name] * (1 - ratio)) for unit in units)
-    chosen: dict[str, list[int]] = {unit.name: [] for unit in units}
-    # of equal scores the earlier unit and part goes first, so that a choice can be repeated
+    lost = {unit.name: 0 for unit in units}
+    # of equal scores the earlier unit's goes first, so that a choice can be repeated
     ranking = sorted(
-        (score, place, part)
-        for place, unit in enumerate(units)
-        for part, score in enumerate(scores[unit.name].tolist())
+        (score, place) for place, unit in enumerate(units) for score in scores[unit.name].tolist()
     )
-    for _, place, part in ranking:
+    for _, place in ranking:
         unit = units[place]
         if budget < unit.size / 2:
             continue  # less than half a part is left to remove
-        if unit.width - len(chosen[unit.name]) > least[unit.name]:
-            chosen[unit.name].append(part)
+        if unit.width - lost[unit.name] > least[unit.name]:
+            lost[unit.name] += 1
             budget -= unit.size
-    return {name: sorted(parts) for name, parts in chosen.items()}
+    return lost

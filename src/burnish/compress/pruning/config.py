@@ -45,8 +45,9 @@ class PruneConfig:
     measured rounding it is only the first guess."""
     engine: EngineConfig = field(default_factory=EngineConfig)
     """Where widths and latency are measured."""
-    floor_points: float = 1.0
-    """How many points of the valid score may be lost, by the lower end of the interval of the difference."""
+    floor_points: float | None = None
+    """How many points of the valid score may be lost, by the lower end of the interval of the difference; None takes
+    those of the recipe, and 1 without a recipe."""
     bisections: int = 2
     """How often the way between the last good and the first bad step is halved."""
     fine_tune: TrainConfig = field(
@@ -67,8 +68,13 @@ class PruneConfig:
             raise ValueError(f"least lies between 0 and 1, got {self.least}")
         if not self.kinds:
             raise ValueError("kinds must name at least one of channels, heads and hidden")
-        if self.round_to < 1 or self.bisections < 0 or self.floor_points < 0:
+        if self.round_to < 1 or self.bisections < 0 or self.floor < 0:
             raise ValueError("round_to must be at least 1, bisections and floor_points at least 0")
+
+    @property
+    def floor(self) -> float:
+        """Points that may be lost."""
+        return 1.0 if self.floor_points is None else self.floor_points
 
     @property
     def last(self) -> float:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from burnish.compress.network import WEIGHTS, build_model, load_weights, save_weights, tensors
@@ -24,7 +23,7 @@ class Cut:
     """One pruned network."""
 
     ratio: float
-    """Share of the original channels removed, before rounding."""
+    """Share of the original channels that was asked to go; ``reached`` says what rounding made of it."""
     widths: dict[str, int]
     """Channels or heads left in each unit, by its name."""
     untouched: dict[str, str]
@@ -48,7 +47,7 @@ class Cut:
     def restore(self, task: Task) -> nn.Module:
         """Build the pruned network with its weights."""
         model = build_model(task)
-        ChannelGroups(model, tensors(task.split("valid").take(np.arange(2)))).replay(self.history())
+        ChannelGroups(model, tensors(task.split("valid").sample(2))).replay(self.history())
         load_weights(model, self.folder / WEIGHTS)
         return model.eval()
 

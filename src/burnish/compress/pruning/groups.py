@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from burnish.compress.pruning.discovery import Findings, discover
-from burnish.compress.pruning.members import Conv, Group, takes_in
+from burnish.compress.pruning.members import Group
 from burnish.compress.pruning.restoring import unchanged
 from burnish.compress.pruning.tracing import HeadCounts, dependencies, watch
 from burnish.compress.pruning.trial import refused
@@ -69,17 +69,15 @@ class ChannelGroups:
             layer: reason for name, reason in bad.items() for layer in findings.makers.get(name, [name])
         }
 
-    def group(self, of: nn.Module | Unit, chosen: Sequence[int] | None = None) -> Group:
-        """Return the group of a unit's parts or of a layer's output channels; None takes all of them."""
-        if isinstance(of, Unit):
-            return self._group_at(of, of.channels(range(of.width) if chosen is None else chosen))
-        channels = list(range(width_of(of)) if chosen is None else chosen)
-        return self._graph.get_pruning_group(
-            of, self._graph.get_pruner_of_module(of).prune_out_channels, channels
-        )
+    def group(self, of: Unit, chosen: Sequence[int] | None = None) -> Group:
+        """Return the group of a unit's parts; None takes all of them."""
+        pruner = self._graph.get_pruner_of_module(of.layer)
+        end = pruner.prune_out_channels if of.at == "out" else pruner.prune_in_channels
+        channels = of.channels(range(of.width) if chosen is None else chosen)
+        return self._graph.get_pruning_group(of.layer, end, channels)
 
-    def remove(self, of: nn.Module | Unit, chosen: Sequence[int]) -> None:
-        """Cut parts of a unit or channels of a layer's output, and everything that depends on them."""
+    def remove(self, of: Unit, chosen: Sequence[int]) -> None:
+        """Cut parts of a unit, and everything that depends on them."""
         self.group(of, chosen).prune()
         self._settle()
 
@@ -93,15 +91,6 @@ class ChannelGroups:
         """Cut again what `history` of an equal model tells."""
         self._graph.load_pruning_history(list(history))
         self._settle()
-
-    def roots(self) -> list[nn.Module]:
-        """Return one layer of each group whose channels some layer takes in; none of it is tried.
-
-        A group whose channels no layer takes in leaves the model: they mean something outside, such as
-        classes, and stay.
-        """
-        groups = self._graph.get_all_groups(ignored_layers=[], root_module_types=[Conv, nn.Linear])
-        return [group[0].dep.target.module for group in groups if any(map(takes_in, group))]
 
     def found(self) -> Findings:
         """Return what the tracer sees, untried."""
@@ -121,11 +110,6 @@ class ChannelGroups:
             model = copy.deepcopy(self._model)
             self._refused = refused(model, self._inputs, ChannelGroups(model, self._inputs, unprunable={}))
         return self._refused
-
-    def _group_at(self, unit: Unit, channels: list[int]) -> Group:
-        pruner = self._graph.get_pruner_of_module(unit.layer)
-        end = pruner.prune_out_channels if unit.at == "out" else pruner.prune_in_channels
-        return self._graph.get_pruning_group(unit.layer, end, channels)
 
     def _settle(self) -> None:
         """Put right what Torch-Pruning leaves behind: numbers of heads, widths of tables, tied and frozen weights."""

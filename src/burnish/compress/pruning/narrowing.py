@@ -5,7 +5,6 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
 from burnish.compress.network import predict, recalibrate_batch_norm, tensors
@@ -16,7 +15,7 @@ from burnish.compress.pruning.shaping import Key, Shaper, key_of
 from burnish.compress.pruning.targets import Reached, Size, compared, size_of
 from burnish.compress.reporter import Reporter
 from burnish.compress.target_engine import prepared, speedup
-from burnish.compress.training.train import Epoch, train
+from burnish.compress.training.train import train
 from burnish.evaluate.accuracy import Interval, paired_difference
 from burnish.evaluate.hooks import dynamic_axes
 from burnish.evaluate.task import Task, score
@@ -91,7 +90,7 @@ class Narrower:
             self._config.fine_tune,
             teacher=self._original,
             checkpoint=checkpoint,
-            on_epoch=lambda epoch: self._tell(ratio, epoch),
+            on_step=self._reporter.steps(f"cut {ratio:.1%} of channels", self._config.fine_tune.epochs),
         )
         scores = self._scores(model)
         if before.mean() > scores.mean():  # training made it worse: the best that was seen is kept
@@ -107,17 +106,17 @@ class Narrower:
             "untouched": plan.untouched,
             "parameters": size.parameters,
             "macs": size.macs,
-            "reached": compared(size, self._size, ratio, speed).as_facts(),
+            "reached": compared(size, self._size, self._shaper.removed(plan), speed).as_facts(),
             "recalibrated_score": float(before.mean()),
             "score": float(scores.mean()),
             "epochs": len(epochs),
             "difference": asdict(difference),
-            "accepted": bool(difference.low * 100 >= -self._config.floor_points),
+            "accepted": bool(difference.low * 100 >= -self._config.floor),
         }
 
     def _counted(self, ratio: float, parent: Cut | None) -> Reached:
         model, _ = self._shaper.narrowed(ratio, parent)
-        return compared(self._size_of(model), self._size, ratio)
+        return self._compared(model, ratio, parent)
 
     def _timed(self, ratio: float, parent: Cut | None) -> Reached:
         """Time the network's exported file against the original's; the times of one run stay as they are."""
@@ -132,10 +131,16 @@ class Narrower:
                 self._config.engine,
                 on_round=lambda done, of: self._reporter.progress(f"time {ratio:.1%} cut", done, of),
             )
-            return compared(self._size_of(model), self._size, ratio, times).as_facts()
+            return self._compared(model, ratio, parent, times).as_facts()
 
         ratios = (_label(part) for part in key_of(ratio, parent))
         return Reached.from_facts(self._run.step("speed-{}-after-{}".format(*ratios), work))
+
+    def _compared(
+        self, model: nn.Module, ratio: float, parent: Cut | None, speed: Interval | None = None
+    ) -> Reached:
+        removed = self._shaper.removed(self.plan(ratio, parent))
+        return compared(self._size_of(model), self._size, removed, speed)
 
     @cached_property
     def _original_graph(self) -> ComputeGraph:
@@ -151,17 +156,14 @@ class Narrower:
         return self._scores(self._original)
 
     def _capture(self, model: nn.Module) -> ComputeGraph:
-        example = self._valid.take(np.arange(2)).inputs
+        example = self._valid.sample(2).inputs
         return capture(model, example, output_names=self._task.output_names, dynamic=dynamic_axes(self._task))
 
     def _size_of(self, model: nn.Module) -> Size:
-        return size_of(model, tensors(self._valid.take(np.arange(1))))
+        return size_of(model, tensors(self._valid.sample(1)))
 
     def _scores(self, model: nn.Module) -> Array:
         return score(self._task, predict(model, self._task, self._valid), self._valid.labels)
-
-    def _tell(self, ratio: float, epoch: Epoch) -> None:
-        self._reporter.progress(f"cut {ratio:.1%} of channels", epoch.number, epoch.of)
 
 
 def _label(ratio: float) -> str:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 
 from burnish.compress.pruning.groups import ChannelGroups
 from burnish.compress.pruning.layer_shapes import LayerShape, Member, layer_shapes, shaped_members
 from burnish.compress.pruning.rounding import candidates, cheapest, nearest_multiple
+from burnish.compress.pruning.targets import Removed
 from burnish.compress.pruning.units import UnitKind
 from burnish.compress.pruning.widths import LayerTime, WidthTable, measure_widths
 from burnish.compress.target_engine import EngineConfig
@@ -72,6 +72,8 @@ class Rounder:
             if unit.kind not in kinds
         }
         self._multiples = {unit.name: max(1, multiple // unit.size) for unit in units}
+        self._sizes = {unit.name: unit.size for unit in units}
+        self._reach = 1.0 if rounding == "measured" else 0.5
         self._kinds = {unit.name: _WORDS[unit.kind] for unit in units}
         self._measure: Callable[[list[LayerShape]], WidthTable] | None = None
         self._members: dict[str, list[Member]] = {}
@@ -98,6 +100,16 @@ class Rounder:
             if width == self.full[name] and wanted[name] < width
         }
         return Widths(widths, self.unprunable | self._left_out | untouched)
+
+    def removed(self, widths: Mapping[str, int]) -> Removed:
+        """Return the share of the channels that widths remove.
+
+        Rounding explains as many parts of a unit as it may move its width by; of a unit that stays whole, none.
+        """
+        channels = sum(full * self._sizes[name] for name, full in self.full.items())
+        gone = {name: (full - widths[name]) * self._sizes[name] for name, full in self.full.items()}
+        moved = sum(self._reach * self._multiples[name] * self._sizes[name] for name in gone if gone[name])
+        return Removed(sum(gone.values()) / max(1, channels), moved / max(1, channels))
 
     def _round(self, name: str, wanted: float, times: Mapping[int, LayerTime]) -> int:
         prior = nearest_multiple(wanted, self._multiples[name], self.full[name])
@@ -133,12 +145,3 @@ class Rounder:
         if full < 2 * multiple:
             return f"{full} {word} are fewer than two times {multiple}"
         return f"{wanted:.1f} of {full} {word} are rounded to {full}"
-
-
-def evenly(full: Mapping[str, int], ratio: float) -> dict[str, float]:
-    """Return what each unit keeps when all lose the same share.
-
-    >>> evenly({"stem": 64, "body": 10}, 0.25)
-    {'stem': 48.0, 'body': 7.5}
-    """
-    return {name: float(np.round(width * (1 - ratio), 6)) for name, width in full.items()}

@@ -1,6 +1,7 @@
 """Progressive pruning: cut a little, recover, judge by the interval, and stop at the target or before it hurts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import nn
 
@@ -18,6 +19,8 @@ __all__ = ["Cut", "PruneConfig", "best_of", "check_target", "prune"]
 
 _FINE = 0.002
 """Share of the channels to which a ratio that just meets a target, or just passes the floor, is looked for."""
+_ROUNDOFF = 1e-9
+"""Of a share that is a quotient of whole numbers."""
 
 
 def prune(
@@ -41,6 +44,7 @@ def prune(
         BudgetError: The target was missed and ``must_reach`` is set; the text says by how much. What was reached is
             kept in the folder of the run, and `best_of` what a call without ``must_reach`` returns finds it again.
     """
+    config = replace(config, engine=config.engine.settled())
     cuts = _Controller(Narrower(model, task, config, run, reporter), config, reporter).run()
     try:
         check_target(cuts, config)
@@ -60,16 +64,20 @@ def check_target(cuts: Sequence[Cut], config: PruneConfig) -> None:
     best = best_of(cuts)
     amount = _amount(best, config)
     refused = [cut for cut in cuts if not cut.accepted]
-    # a share of channels is met as nearly as rounding allows when no step was refused
-    if amount >= config.target or (config.measure == "channels" and best is not None and not refused):
+    # where no step was refused, a share of channels is met as nearly as rounding explains
+    slack = best.reached.slack if config.measure == "channels" and best is not None and not refused else 0.0
+    if amount + slack >= config.target - _ROUNDOFF:
         return
     if refused:
         first = min(refused, key=lambda cut: cut.ratio)
         reason = (
             f"; the next one, {in_words(config.measure, first.reached.amount(config.measure))}, may lose "
-            f"{-first.difference.low * 100:.2f} points and {config.floor_points:g} are allowed"
+            f"{-first.difference.low * 100:.2f} points and {config.floor:g} are allowed"
         )
         hint = "allow more points, train longer after each cut, or give more validation data"
+    elif config.measure == "channels":
+        reason = ", although no step was refused: rounding keeps more, or leaves whole units as they are"
+        hint = "round to a smaller multiple"
     else:
         reason = f", although {config.last:.0%} of the channels may go"
         hint = "aim lower, allow more channels to go, or round to a smaller multiple"
@@ -165,7 +173,7 @@ class _Controller:
         self._reporter.row(
             Row(
                 step="prune",
-                what=f"{ratio:.1%} of channels",
+                what=f"{cut.reached.channels:.1%} of channels",
                 score=cut.score,
                 difference=cut.difference,
                 parameters=cut.parameters,

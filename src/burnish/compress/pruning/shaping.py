@@ -1,20 +1,18 @@
 """What a network looks like once it is narrowed: which parts go, and the network without them, not yet trained."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import nn
 
 from burnish.compress.network import build_model, predict, tensors
-from burnish.compress.pruning.allocation import allocate, unit_scores
+from burnish.compress.pruning.allocation import Ranking, allocate, unit_scores
 from burnish.compress.pruning.config import PruneConfig
 from burnish.compress.pruning.cut import Cut
 from burnish.compress.pruning.groups import ChannelGroups, History
 from burnish.compress.pruning.importance import build_importance
-from burnish.compress.pruning.planning import Rounder, Widths, evenly
+from burnish.compress.pruning.planning import Rounder, Widths
+from burnish.compress.pruning.targets import Removed
 from burnish.compress.pruning.units import Unit
 from burnish.compress.reporter import Reporter
 from burnish.errors import InputError
@@ -48,10 +46,10 @@ class Shaper:
         self._original = original
         self._task = task
         self._config = config
-        self._few = task.split("valid").take(np.arange(2))
+        self._few = task.split("valid").sample(2)
         self._example = tensors(self._few)
         self._plans: dict[Key, Widths] = {}
-        self._last_ranked: _Ranked | None = None
+        self._last_ranking: tuple[float, Ranking] | None = None
         self._rounder = Rounder(
             self._copy(),
             self._example,
@@ -67,6 +65,10 @@ class Shaper:
     def full(self) -> dict[str, int]:
         """Parts of each unit of the original."""
         return self._rounder.full
+
+    def removed(self, plan: Widths) -> Removed:
+        """Return the share of the channels that widths remove."""
+        return self._rounder.removed(plan.widths)
 
     def plan(self, ratio: float, parent: Cut | None) -> Widths:
         """Return how many parts each unit keeps at a ratio, coming from a parent; None is the original."""
@@ -87,7 +89,7 @@ class Shaper:
         """
         plan = self.plan(ratio, parent)
         model, groups, history = self._start(parent)
-        scores = self._ranked(parent).scores
+        scores = self._ranking(parent).scores
         for unit in self._units(groups):
             weakest = scores[unit.name].argsort(stable=True)[: unit.width - plan.widths[unit.name]]
             if len(weakest):
@@ -97,23 +99,24 @@ class Shaper:
 
     def _wanted(self, ratio: float, parent: Cut | None) -> Mapping[str, float]:
         """Return the parts that each unit should keep, before rounding."""
-        config = self._config
-        if config.scope == "uniform":
-            return evenly(self.full, ratio)
-        units, scores = (ranked := self._ranked(parent)).units, ranked.scores
-        chosen = allocate(units, scores, ratio, scope=config.scope, full=self.full, floor=config.least)
-        return {unit.name: unit.width - len(chosen[unit.name]) for unit in units}
+        return allocate(
+            self.full,
+            ratio,
+            scope=self._config.scope,
+            floor=self._config.least,
+            ranking=lambda: self._ranking(parent),
+        )
 
-    def _ranked(self, parent: Cut | None) -> "_Ranked":
+    def _ranking(self, parent: Cut | None) -> Ranking:
         """Return how much each part of a network matters; of the last one that was asked for it is known."""
         ratio = parent.ratio if parent is not None else 0.0
-        if self._last_ranked is None or self._last_ranked.ratio != ratio:
+        if self._last_ranking is None or self._last_ranking[0] != ratio:
             model, groups, _ = self._start(parent)
             seed = self._config.fine_tune.seed
             importance = build_importance(self._config.importance, model, self._task, seed=seed)
             units = self._units(groups)
-            self._last_ranked = _Ranked(ratio, units, unit_scores(units, groups, importance))
-        return self._last_ranked
+            self._last_ranking = ratio, Ranking(units, unit_scores(units, groups, importance))
+        return self._last_ranking[1]
 
     def _start(self, parent: Cut | None) -> tuple[nn.Module, ChannelGroups, History]:
         """Build the parent's network, which may then be changed."""
@@ -146,13 +149,3 @@ class Shaper:
                     f"cutting channels changes output {name!r} from {array.shape[1:]} to {after[name].shape[1:]}",
                     hint="an output that is also an inner feature cannot be cut; return a projection of it",
                 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    """How much each part of one network matters."""
-
-    ratio: float
-    """Of the network."""
-    units: Sequence[Unit]
-    scores: Mapping[str, torch.Tensor]

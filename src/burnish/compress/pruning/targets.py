@@ -30,11 +30,23 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """How many channels are gone."""
+
+    share: float
+    """Of the channels of all units that may be cut."""
+    slack: float
+    """Share by which rounding the widths of the units that were cut may have missed what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """How much smaller a network is than the original."""
 
-    ratio: float
-    """Share of the channels that was asked to go."""
+    channels: float
+    """Share of the channels that is gone, of those of all units that may be cut."""
+    slack: float
+    """Share of the channels by which rounding may have missed what was asked."""
     parameters: float
     """Share of the parameters that is gone."""
     macs: float
@@ -46,7 +58,7 @@ class Reached:
         """Return what counts towards a target: of a speed-up, the lower end of its interval."""
         if measure == "latency":
             return self.speedup.low if self.speedup is not None else 1.0
-        return {"channels": self.ratio, "parameters": self.parameters, "macs": self.macs}[measure]
+        return {"channels": self.channels, "parameters": self.parameters, "macs": self.macs}[measure]
 
     def as_facts(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -56,7 +68,7 @@ class Reached:
     def from_facts(cls, facts: Mapping[str, Any]) -> "Reached":
         """Return what `as_facts` gave."""
         speedup = Interval(**facts["speedup"]) if facts["speedup"] is not None else None
-        return cls(facts["ratio"], facts["parameters"], facts["macs"], speedup)
+        return cls(facts["channels"], facts["slack"], facts["parameters"], facts["macs"], speedup)
 
 
 def size_of(model: nn.Module, one_example: tuple[torch.Tensor, ...]) -> Size:
@@ -75,10 +87,11 @@ def size_of(model: nn.Module, one_example: tuple[torch.Tensor, ...]) -> Size:
     return Size(sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2)
 
 
-def compared(size: Size, original: Size, ratio: float, speedup: Interval | None = None) -> Reached:
+def compared(size: Size, original: Size, removed: Removed, speedup: Interval | None = None) -> Reached:
     """Say how much smaller a network is than the original."""
     return Reached(
-        ratio,
+        removed.share,
+        removed.slack,
         1 - size.parameters / max(1, original.parameters),
         1 - size.macs / max(1, original.macs),
         speedup,

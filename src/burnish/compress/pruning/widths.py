@@ -15,7 +15,7 @@ import msgspec
 from burnish.compress.pruning.layer_shapes import LayerShape
 from burnish.compress.pruning.width_probe import probe
 from burnish.compress.target_engine import EngineConfig
-from burnish.errors import BackendError, UnsupportedOpError
+from burnish.errors import BackendError, MissingExtraError, UnsupportedOpError
 from burnish.evaluate.undisturbed import timed
 from burnish.files import write_atomic
 from burnish.hardware.store import ProbeStore
@@ -41,6 +41,10 @@ class LayerTime:
     seconds: float
     error: float
     """As a share of the time."""
+
+
+_Times = dict[str, LayerTime | None]
+"""By the key of a layer's shape; None for a layer that cannot be timed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +85,23 @@ def measure_widths(
     Raises:
         MissingExtraError: The engine is not installed.
 
-    A layer that the engine cannot run by itself is left out of the table, and logged.
+    A layer that the engine cannot run by itself is left out of the table, and logged. The journal keeps that too, so
+    that a run tries it once; another run may find another version of the engine.
 
     Cost: about 0.2 s for each layer that is not known.
     """
+    engine = engine.settled()
     store = ProbeStore(_machine(engine), cache)
     kind = f"widths-{_FORMAT}-{engine.backend}-{engine.precision}"
-    known = (store.load(kind, dict[str, LayerTime]) or {}) | _read(journal, engine)
+    known: _Times = dict(store.load(kind, dict[str, LayerTime]) or {})
+    known |= _read(journal, engine)
     wanted = {shape.key: shape for shape in shapes}
     missing = {key: shape for key, shape in wanted.items() if key not in known}
-    measured: dict[str, LayerTime] = {}
+    measured: _Times = {}
 
     def save() -> None:
         # another process may have added to the cache meanwhile
-        lasting = {key: time for key, time in measured.items() if time.error <= _DISTURBED}
+        lasting = {key: time for key, time in measured.items() if time and time.error <= _DISTURBED}
         store.save(kind, (store.load(kind, dict[str, LayerTime]) or {}) | lasting)
         _write(journal, engine, {key: known[key] for key in wanted if key in known})
 
@@ -108,14 +115,14 @@ def measure_widths(
             on_progress(done + len(some), len(missing))
     if journal is not None and not missing:
         save()
-    return WidthTable({key: known[key] for key in wanted if key in known})
+    return WidthTable({key: time for key in wanted if (time := known.get(key)) is not None})
 
 
-def _measured(shapes: Mapping[str, LayerShape], engine: EngineConfig) -> dict[str, LayerTime]:
+def _measured(shapes: Mapping[str, LayerShape], engine: EngineConfig) -> _Times:
     """Time each layer twice with all others in between: where other work disturbed one, the two tell."""
-    first = {key: time for key, shape in shapes.items() if (time := _timed(shape, engine)) is not None}
-    again = {key: _timed(shapes[key], engine) for key in reversed(first)}
-    return {key: _combined(time, again[key] or time) for key, time in first.items()}
+    first = {key: _timed(shape, engine) for key, shape in shapes.items()}
+    again = {key: _timed(shapes[key], engine) for key in reversed(first) if first[key] is not None}
+    return {key: time and _combined(time, again[key] or time) for key, time in first.items()}
 
 
 def _combined(one: LayerTime, other: LayerTime) -> LayerTime:
@@ -129,6 +136,8 @@ def _timed(shape: LayerShape, engine: EngineConfig) -> LayerTime | None:
     try:
         with engine.open(graph) as session:
             took = timed(partial(session.run, feeds), budget_s=_BUDGET_S, enough=_ENOUGH)
+    except MissingExtraError:
+        raise  # no layer could be timed, and widths would be rounded without a measurement
     except (UnsupportedOpError, BackendError) as error:
         log.warning("a layer cannot be timed by itself", layer=shape.key, reason=error.message)
         return None
@@ -145,11 +154,11 @@ def _section(engine: EngineConfig) -> str:
     return f"{engine.backend} {engine.precision} {digest}"
 
 
-def _read(journal: Path | None, engine: EngineConfig) -> dict[str, LayerTime]:
+def _read(journal: Path | None, engine: EngineConfig) -> _Times:
     return _sections(journal).get(_section(engine), {})
 
 
-def _write(journal: Path | None, engine: EngineConfig, times: dict[str, LayerTime]) -> None:
+def _write(journal: Path | None, engine: EngineConfig, times: _Times) -> None:
     if journal is None:
         return
     sections = _sections(journal)
@@ -158,11 +167,11 @@ def _write(journal: Path | None, engine: EngineConfig, times: dict[str, LayerTim
         write_atomic(journal, msgspec.json.format(msgspec.json.encode(merged), indent=2) + b"\n")
 
 
-def _sections(journal: Path | None) -> dict[str, dict[str, LayerTime]]:
+def _sections(journal: Path | None) -> dict[str, _Times]:
     if journal is None or not journal.exists():
         return {}
     try:
-        return msgspec.json.decode(journal.read_bytes(), type=dict[str, dict[str, LayerTime]])
+        return msgspec.json.decode(journal.read_bytes(), type=dict[str, _Times])
     except msgspec.DecodeError as error:
         log.warning("widths are measured anew", file=str(journal), reason=str(error))
         return {}

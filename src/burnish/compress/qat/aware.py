@@ -83,11 +83,13 @@ def quantize_aware(
             config.train,
             teacher=teacher if teacher is not None else model,
             checkpoint=checkpoint,
-            on_epoch=lambda epoch: reporter.progress("train with integers", epoch.number, epoch.of),
+            on_step=reporter.steps("train with integers", config.train.epochs),
         )
     finally:
         place(prepared.network, torch.device("cpu"))
     graph = export(prepared.network, task, config)
+    apart = difference(graph, prepared.network, task)
+    reporter.line(f"the file's answers are {apart:.2%} from those of the network that was trained")
     return QatResult(
         graph=graph,
         network=prepared.network,
@@ -95,5 +97,5 @@ def quantize_aware(
         layers=prepared.layers,
         floats=prepared.floats,
         histograms=prepared.histograms,
-        difference=difference(graph, prepared.network, task),
+        difference=apart,
     )

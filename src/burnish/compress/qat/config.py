@@ -18,13 +18,14 @@ class QatConfig:
     calibration: Calibrator = "mse"
     """How the range of an activation is found before training."""
     samples: int = 256
-    """Calibration examples, taken from the front of the train split."""
+    """Calibration examples, drawn at random from the train split."""
     momentum: float = 0.05
     """Weight of a new batch in a moving average."""
     freeze_after: float = 0.5
     """Share of the training steps after which ranges stay as they are, so that the weights settle on a fixed grid."""
     activation: Literal["uint8", "int8", "auto"] = "auto"
-    """Integer type of activations; ``auto`` takes uint8, which every engine here multiplies fastest."""
+    """Integer type of activations; ``auto`` takes uint8, which every engine here multiplies fastest. ``int8`` is
+    what TensorRT reads: symmetric about zero, with biases in floating point."""
     per_channel: bool = True
     """A scale for each output channel of a weight."""
     reduce_range: bool | None = None

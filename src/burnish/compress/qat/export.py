@@ -24,14 +24,24 @@ def export(network: GraphModule, task: Task, config: QatConfig) -> ComputeGraph:
         task: For names and examples.
         config: Integer types.
     """
-    activation = "uint8" if config.activation == "auto" else config.activation
-    example = task.split("valid").take(np.arange(2)).inputs
-    graph = capture(
-        lower(network, activation), example, output_names=task.output_names, dynamic=dynamic_axes(task)
-    )
+    example = task.split("valid").sample(2).inputs
+    lowered = lower(network, integer_biases=config.activation != "int8")
+    graph = capture(lowered, example, output_names=task.output_names, dynamic=dynamic_axes(task))
+    graph = _without_traces(graph)
     if config.embedding_bits == 32:
         return graph
     return quantize_embeddings(graph, config.embedding_bits)[0]
+
+
+def _without_traces(graph: ComputeGraph) -> ComputeGraph:
+    """Return the graph without the exporter's notes on where in the traced code each node came from."""
+    model = graph.model.clone()
+    model.graph.metadata_props.clear()
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.metadata_props.clear()
+    return ComputeGraph(model)
 
 
 def difference(graph: ComputeGraph, network: GraphModule, task: Task) -> float:

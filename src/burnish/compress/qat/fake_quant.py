@@ -11,6 +11,31 @@ _SMALLEST = 1e-12
 """Smallest step of a grid: a channel that is all zero has no range of its own."""
 
 
+class StepClock(nn.Module):
+    """Counts the training steps of a network, once each, however often its quantizers are read in one.
+
+    Args:
+        freeze_at: Training steps after which grids are fixed.
+    """
+
+    seen: Tensor
+
+    def __init__(self, freeze_at: int) -> None:
+        super().__init__()
+        self.freeze_at = freeze_at
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether grids stay as they are."""
+        return int(self.seen) >= self.freeze_at
+
+    def forward(self) -> None:
+        """Count a step; called at the end of the network's own forward pass."""
+        if self.training:
+            self.seen += 1
+
+
 class FakeQuantizer(nn.Module):
     """Rounds to a grid in floating point, and fixes the grid after so many training steps.
 
@@ -21,34 +46,32 @@ class FakeQuantizer(nn.Module):
         lowest: Lowest integer.
         highest: Highest integer.
         ranges: What moves the grid while it is not fixed.
-        freeze_at: Training steps after which it is fixed.
+        clock: Tells when it is fixed; all quantizers of a network have the same.
         size: Number of grids: 1, or one for each channel.
     """
 
     scale: Tensor
-    seen: Tensor
 
-    def __init__(self, lowest: int, highest: int, *, ranges: Ranges, freeze_at: int, size: int = 1) -> None:
+    def __init__(self, lowest: int, highest: int, *, ranges: Ranges, clock: StepClock, size: int = 1) -> None:
         super().__init__()
         self.lowest = lowest
         self.highest = highest
-        self.freeze_at = freeze_at
+        self.clock = clock
         self.learns = ranges == "learned"
         self.active = True
         """Off while ranges are being found: numbers then pass as they are."""
         self.register_buffer("scale", torch.ones(size))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
         if self.learns:
             self.log_scale = nn.Parameter(torch.zeros(size))
 
     @property
     def is_frozen(self) -> bool:
         """Whether the grid stays as it is."""
-        return int(self.seen) >= self.freeze_at
+        return self.clock.is_over
 
     @abstractmethod
     def observe(self, x: Tensor) -> None:
-        """Move the grid by what a training step gives."""
+        """Move the grid by what a training step gives; by all of it where the step gives several tensors."""
 
     @abstractmethod
     def on_grid(self, x: Tensor, scale: Tensor) -> Tensor:
@@ -72,14 +95,10 @@ class FakeQuantizer(nn.Module):
         """Return the numbers on the grid, with gradients as if they had only been clipped."""
         if not self.active:
             return x
-        if self.training:
-            if not self.is_frozen and not self.learns:
-                with torch.no_grad():
-                    self.observe(x.detach())
-            scale = self.current_scale()
-            self.seen += 1
-        else:
-            scale = self.current_scale()
+        if self.training and not self.learns and not self.is_frozen:
+            with torch.no_grad():
+                self.observe(x.detach())
+        scale = self.current_scale()
         if scale.requires_grad:
             scale = _scaled_gradient(scale, (scale.numel() / (x.numel() * self.highest)) ** 0.5)
         return self.on_grid(x, scale)
@@ -97,7 +116,7 @@ class ActivationQuantizer(FakeQuantizer):
             engine clips at 8.
         momentum: Weight of a new batch in the moving average.
         ranges: What moves the grid while it is not fixed.
-        freeze_at: Training steps after which it is fixed.
+        clock: Tells when it is fixed.
     """
 
     zero_point: Tensor
@@ -105,10 +124,12 @@ class ActivationQuantizer(FakeQuantizer):
     kept: Tensor
 
     def __init__(
-        self, *, symmetric: bool, bits: int, momentum: float, ranges: Ranges, freeze_at: int
+        self, *, symmetric: bool, bits: int, momentum: float, ranges: Ranges, clock: StepClock
     ) -> None:
         lowest, highest = (-128, 127) if symmetric else (0, 255)
-        super().__init__(lowest, highest, ranges=ranges, freeze_at=freeze_at)
+        super().__init__(lowest, highest, ranges=ranges, clock=clock)
+        self._step: tuple[int, Tensor, Tensor] | None = None
+        """The last step that moved the average: its number, the average before it, and its extremes so far."""
         self.symmetric = symmetric
         self.bits = bits
         self.steps = 2**bits - (2 if symmetric else 1)
@@ -134,9 +155,18 @@ class ActivationQuantizer(FakeQuantizer):
         self._set_range(ends)
 
     def observe(self, x: Tensor) -> None:
-        """Move the range towards the extremes of a batch."""
-        batch = torch.stack(x.aminmax()).float()
-        self.extremes.lerp_(torch.stack([batch[0].clamp(max=0), batch[1].clamp(min=0)]), self.momentum)
+        """Move the range towards the extremes of a batch.
+
+        Several readers may share the quantizer: the average moves once a step, by the extremes of all they read.
+        """
+        low, high = x.aminmax()
+        batch = torch.stack([low.clamp(max=0), high.clamp(min=0)]).float()
+        number, before = int(self.clock.seen), self.extremes.clone()
+        if self._step is not None and self._step[0] == number:
+            _, before, earlier = self._step
+            batch = torch.stack([torch.minimum(batch[0], earlier[0]), torch.maximum(batch[1], earlier[1])])
+        self._step = number, before, batch
+        self.extremes.copy_(torch.lerp(before, batch, self.momentum))
         outer = self.extremes
         if self.symmetric:
             outer = torch.stack([-outer.abs().max(), outer.abs().max()])
@@ -166,16 +196,16 @@ class WeightQuantizer(FakeQuantizer):
         axis: Its output channels; None takes one grid for all.
         bits: Of an integer; 7 keep sums of products from saturating where a processor adds them in 16 bits.
         ranges: Whether the grid holds the largest weight, or learns.
-        freeze_at: Training steps after which it is fixed.
+        clock: Tells when it is fixed.
     """
 
     def __init__(
-        self, weight: Tensor, *, axis: int | None, bits: int, ranges: Ranges, freeze_at: int
+        self, weight: Tensor, *, axis: int | None, bits: int, ranges: Ranges, clock: StepClock
     ) -> None:
         highest = 2 ** (bits - 1) - 1
         axis = None if axis is None else axis % weight.ndim
         size = 1 if axis is None else weight.shape[axis]
-        super().__init__(-highest, highest, ranges=ranges, freeze_at=freeze_at, size=size)
+        super().__init__(-highest, highest, ranges=ranges, clock=clock, size=size)
         self.axis = axis
         with torch.no_grad():
             self.observe(weight.detach())

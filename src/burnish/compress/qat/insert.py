@@ -7,11 +7,13 @@ from torch.fx import GraphModule, Node
 
 from burnish.compress.qat.config import QatConfig
 from burnish.compress.qat.constants import value_of
-from burnish.compress.qat.fake_quant import ActivationQuantizer, FakeQuantizer, WeightQuantizer
+from burnish.compress.qat.fake_quant import ActivationQuantizer, FakeQuantizer, StepClock, WeightQuantizer
 from burnish.compress.qat.operators import JOINS, MATMULS, NEVER_NEGATIVE, WEIGHTED, operand
 from burnish.compress.qat.plan import Placement, has_weight, operands, source
 
 ACTIVATION_BITS = 8
+CLOCK = "step_clock"
+"""Submodule that counts the training steps."""
 Role = Literal["affine", "first", "second"]
 """Of an operand: of a layer, or of a product of activations."""
 
@@ -23,7 +25,8 @@ def insert_quantizers(
 
     A value has one quantizer, whoever reads it, and values that are made of the same numbers share it: two grids for
     one value would keep engines from fusing. The second operand of a product of activations has the grid of a weight,
-    because that is what integer kernels multiply by.
+    because that is what integer kernels multiply by. With ``int8`` every grid is symmetric about zero, as TensorRT
+    reads no other.
 
     Args:
         traced: With batch normalisations folded.
@@ -32,7 +35,7 @@ def insert_quantizers(
         weight_bits: Of weights and of second operands.
         freeze_at: Training steps after which grids are fixed.
     """
-    inserter = _Inserter(traced, config, weight_bits, freeze_at)
+    inserter = _Inserter(traced, config, weight_bits, StepClock(freeze_at))
     reads = [(node, operands(node)) for node in traced.graph.nodes if node in plan.quantized]
     grids = {value: _grid_of(value, plan) for _, values in reads for value in values}
     for value in [node for node in traced.graph.nodes if node in plan.results]:
@@ -42,6 +45,7 @@ def insert_quantizers(
             inserter.before(node, place, value, grids[value])
         if has_weight(node):
             inserter.weight(node)
+    inserter.clock_at_end()
     traced.graph.lint()
     traced.recompile()
 
@@ -77,15 +81,21 @@ def _role(node: Node, place: int, value: Node) -> Role:
 class _Inserter:
     """Makes each quantizer once."""
 
-    def __init__(self, traced: GraphModule, config: QatConfig, weight_bits: int, freeze_at: int) -> None:
+    def __init__(self, traced: GraphModule, config: QatConfig, weight_bits: int, clock: StepClock) -> None:
         self.traced = traced
         self.config = config
         self.weight_bits = weight_bits
-        self.freeze_at = freeze_at
+        self.clock = clock
         self.names: set[str] = set()
         self.calls: dict[tuple[Node, str], Node] = {}
         self.results: dict[Node, Node] = {}
         """Values that everyone reads on their grid, with the calls that put them there."""
+
+    def clock_at_end(self) -> None:
+        """Count each pass as a step once every quantizer has had its numbers."""
+        self.traced.add_submodule(CLOCK, self.clock)
+        with self.traced.graph.inserting_before(self.traced.graph.output_node()):
+            self.traced.graph.call_module(CLOCK)
 
     def behind(self, value: Node) -> None:
         """Let everyone read a value on its grid."""
@@ -116,7 +126,7 @@ class _Inserter:
                 axis=spec.axis if self.config.per_channel else None,
                 bits=self.weight_bits,
                 ranges=self.config.ranges,
-                freeze_at=self.freeze_at,
+                clock=self.clock,
             )
             self.traced.add_submodule(name, quantizer)
         node.update_arg(spec.weight, self._call(weight, name))
@@ -126,12 +136,12 @@ class _Inserter:
         if name not in self.names:
             self.names.add(name)
             quantizer = ActivationQuantizer(
-                symmetric=role != "affine",
+                symmetric=role != "affine" or self.config.activation == "int8",
                 bits=self.weight_bits if role == "second" else ACTIVATION_BITS,
                 momentum=self.config.momentum,
                 # nothing would keep a learned range within 7 bits: an engine clips at 8
                 ranges="ema" if role == "second" else self.config.ranges,
-                freeze_at=self.freeze_at,
+                clock=self.clock,
             )
             self.traced.add_submodule(name, quantizer)
         return name

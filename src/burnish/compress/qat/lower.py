@@ -1,7 +1,7 @@
 """From rounding in floating point to stored integers with the nodes that engines fuse into integer kernels."""
 
 import copy
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,30 +11,32 @@ from burnish.compress.qat.constants import value_of
 from burnish.compress.qat.fake_quant import ActivationQuantizer, WeightQuantizer
 from burnish.compress.qat.insert import quantizers
 from burnish.compress.qat.operators import CONVOLUTIONS, WEIGHTED, aten, operand
+from burnish.compress.qat.trace import quiet
 from burnish.graph.capture import OPSET
 
 _LARGEST_BIAS = 2.0**30
 """Leaves room for the sum of products beside it in 32 bits."""
 
 
-def lower(traced: GraphModule, activation: Literal["uint8", "int8"]) -> GraphModule:
+def lower(traced: GraphModule, *, integer_biases: bool) -> GraphModule:
     """Return the network with QuantizeLinear and DequantizeLinear in place of its fake quantizers, for export.
 
     Args:
         traced: Trained; not changed.
-        activation: Integer type of affine activations; both types have the same grids.
+        integer_biases: Store biases as integers of 32 bits where a kernel adds such; TensorRT takes none.
     """
-    lowered = copy.deepcopy(traced).eval()
+    with quiet():
+        lowered = copy.deepcopy(traced).eval()
     for node in list(lowered.graph.nodes):
         spec = WEIGHTED.get(node.target)
         if spec is not None and isinstance(_quantizer(lowered, node.args[spec.weight]), WeightQuantizer):
-            _lower_product(lowered, node)
+            _lower_product(lowered, node, integer_bias=integer_biases)
     for node, quantizer in list(quantizers(lowered)):
         if isinstance(quantizer, ActivationQuantizer):
             name = f"grids.{str(node.target).rpartition('.')[2]}"
-            lowered.add_submodule(name, _Grid(quantizer, activation))
+            lowered.add_submodule(name, _Grid(quantizer))
             node.target = name
-    lowered.graph.eliminate_dead_code()
+    lowered.graph.eliminate_dead_code()  # with what counted the steps
     lowered.graph.lint()
     return GraphModule(lowered, lowered.graph)  # takes over only what the graph still uses
 
@@ -44,7 +46,7 @@ def _quantizer(network: nn.Module, node: object) -> nn.Module | None:
     return network.get_submodule(str(node.target)) if is_call and isinstance(node, Node) else None
 
 
-def _lower_product(network: GraphModule, node: Node) -> None:
+def _lower_product(network: GraphModule, node: Node, *, integer_bias: bool) -> None:
     """Store the weight of a layer as integers, and its bias too where the kernel adds integers."""
     spec = WEIGHTED[node.target]
     data, weight = operand(node, spec.data), operand(node, spec.weight)
@@ -54,7 +56,8 @@ def _lower_product(network: GraphModule, node: Node) -> None:
     numbers, scale = value_of(network, operand(weight, 0)).float(), quantizer.current_scale().detach().clone()
     # an engine has no integer addition behind a product of more than two dimensions: the bias stays as it is
     is_wide = node.target not in CONVOLUTIONS and data.meta["val"].ndim != 2
-    offsets = value_of(network, bias).float() if isinstance(bias, Node) and not is_wide else None
+    sums_integers = integer_bias and not is_wide
+    offsets = value_of(network, bias).float() if isinstance(bias, Node) and sums_integers else None
     step = grid.current_scale().detach()[0]
     if offsets is not None:
         # a channel that is all but zero has so fine a grid that its bias would leave 32 bits
@@ -90,14 +93,11 @@ class _Grid(nn.Module):
     scale: Tensor
     zero_point: Tensor
 
-    def __init__(self, quantizer: ActivationQuantizer, activation: Literal["uint8", "int8"]) -> None:
+    def __init__(self, quantizer: ActivationQuantizer) -> None:
         super().__init__()
-        self.dtype = torch.int8 if quantizer.symmetric or activation == "int8" else torch.uint8
-        lowest = torch.iinfo(self.dtype).min
+        self.dtype = torch.int8 if quantizer.symmetric else torch.uint8
         self.register_buffer("scale", quantizer.current_scale().detach()[0].clone())
-        self.register_buffer(
-            "zero_point", (quantizer.zero_point[0] - quantizer.lowest + lowest).to(self.dtype)
-        )
+        self.register_buffer("zero_point", quantizer.zero_point[0].to(self.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         operands = (x, self.scale, self.zero_point)

@@ -18,7 +18,7 @@ from burnish.compress.qat.trace import trace
 from burnish.compress.quantize.ranges import Histogram
 from burnish.compress.training.batches import training_batches
 from burnish.evaluate.hooks import dynamic_axes, lengths
-from burnish.evaluate.task import Split, Task
+from burnish.evaluate.task import Split, Task, not_finite
 from burnish.runtime.machine import fingerprint
 
 
@@ -49,9 +49,11 @@ def prepare(model: nn.Module, task: Task, config: QatConfig) -> Prepared:
         NotFoundError: ``keep_float`` names what is not there.
     """
     data = task.split("train")
-    samples = data.take(np.arange(min(config.samples, len(data))))
+    samples = data.drawn(config.samples)
+    if not_finite(samples.inputs):
+        data.check("calibration")  # which tells the place in the split
     samples.check("calibration")
-    examples = tensors(samples.take(np.arange(2) % len(samples)))
+    examples = tensors(samples.sample(2))
     traced = fold_batch_norm(trace(model, examples, _varying(task, samples)))
     plan = make_plan(traced.graph, config.keep_float, keep_ends_float=config.keep_ends_float)
     batches = training_batches(

@@ -2,7 +2,9 @@
 
 import copy
 import inspect
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -12,6 +14,11 @@ from burnish.compress.qat.operators import aten, layer_name
 from burnish.errors import InputError
 
 Axes = Mapping[int, tuple[int, ...]]
+_PYTORCHS_OWN = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    r"The tensor attributes? .* assigned during export",
+)
+"""What tracing and copying a traced network warns of: nothing that a user could do anything about."""
 
 
 def trace(model: nn.Module, inputs: tuple[torch.Tensor, ...], varying: Axes) -> GraphModule:
@@ -36,12 +43,12 @@ def trace(model: nn.Module, inputs: tuple[torch.Tensor, ...], varying: Axes) -> 
     model.eval()
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer hides its products
     try:
-        with torch.enable_grad():
+        with quiet(), torch.enable_grad():
             program = torch.export.export(model, inputs, dynamic_shapes=shapes, strict=False)
             program = program.run_decompositions(
                 apart | {aten.scaled_dot_product_attention.default: _attention}
             )
-        traced = program.module(check_guards=False)
+            traced = program.module(check_guards=False)
     except Exception as error:  # the exporter raises many kinds, and so may the user's forward
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         raise InputError(
@@ -54,12 +61,22 @@ def trace(model: nn.Module, inputs: tuple[torch.Tensor, ...], varying: Axes) -> 
         for part, training in modes.items():
             part.training = training
     # a module of its own kind, as an exported one refuses train() and eval(), and with parameters of its own
-    copied = copy.deepcopy(GraphModule(traced, traced.graph))
+    with quiet():
+        copied = copy.deepcopy(GraphModule(traced, traced.graph))
     _restore_dropout(copied, model)
     _restore_normalization(copied)
     copied.graph.eliminate_dead_code()
     copied.recompile()
     return copied
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep PyTorch's warnings about its own inside out of the user's terminal."""
+    with warnings.catch_warnings():
+        for message in _PYTORCHS_OWN:
+            warnings.filterwarnings("ignore", message)
+        yield
 
 
 def _dynamic_shapes(model: nn.Module, count: int, varying: Axes) -> tuple[object, ...]:

@@ -150,9 +150,12 @@ def _divide_maker(editor: Editor, value: ir.Value, scales: Scales, *, convolved:
     axis = _made_along(maker, value, scales.size, convolved=convolved)
     if axis is None:
         return False
+    bias = constant(maker.inputs[2]) if len(maker.inputs) > 2 else None
+    if bias is not None and (bias.size != scales.size or bias.shape[-1:] != scales.shape):
+        return False  # one number for several channels, or one for each example
     _scale_weight(editor, maker, 1, axis, 1 / scales)
-    if len(maker.inputs) > 2:
-        _scale_weight(editor, maker, 2, 0, 1 / scales)
+    if bias is not None:
+        _scale_weight(editor, maker, 2, bias.ndim - 1, 1 / scales)
     return True
 
 

@@ -26,7 +26,7 @@ class QuantScheme:
     calibration_bins: int = 2048
     """Fineness of the histograms of activations; between this number and twice as many bins are used."""
     samples: int = 256
-    """Calibration examples, taken from the front of the split."""
+    """Calibration examples, drawn at random from the split."""
     per_channel: bool = True
     """A scale for each output channel of a weight."""
     activation: Literal["uint8", "int8", "auto"] = "auto"

@@ -1,6 +1,6 @@
 """Which settings of a scheme mean something to which method: one that does not is refused, never ignored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from burnish.compress.quantize.scheme import Method, QuantScheme
@@ -19,19 +19,27 @@ _USED: Mapping[Method, frozenset[str]] = {
 }
 
 
-def check_settings(scheme: QuantScheme) -> None:
+def check_settings(scheme: QuantScheme, methods: Sequence[Method] = ()) -> None:
     """Raise a `ConfigError` when a setting has no meaning for the scheme's method.
+
+    Args:
+        scheme: Settings.
+        methods: Those that the settings serve instead of the scheme's own; each must mean something to one of them.
 
     >>> check_settings(QuantScheme(method="dynamic", calibration="kl"))
     Traceback (most recent call last):
     ...
     burnish.errors.ConfigError: calibration='kl' means nothing to the method dynamic (leave it out, or take static)
     """
-    for name in _unused(scheme, scheme.method):
-        methods = [method for method, used in _USED.items() if name in used]
+    methods = methods or (scheme.method,)
+    for name in _unused(scheme, methods[0]):
+        if any(name in _USED[method] for method in methods):
+            continue
+        readers = [method for method, used in _USED.items() if name in used]
+        plural = "s" if len(methods) > 1 else ""
         raise ConfigError(
-            f"{name}={getattr(scheme, name)!r} means nothing to the method {scheme.method}",
-            hint=f"leave it out, or take {' or '.join(methods)}",
+            f"{name}={getattr(scheme, name)!r} means nothing to the method{plural} {' and '.join(methods)}",
+            hint=f"leave it out, or take {' or '.join(readers)}",
         )
 
 

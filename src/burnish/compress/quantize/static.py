@@ -1,11 +1,11 @@
 """Post-training quantization to INT8 in the form that every engine here reads: QDQ nodes in ONNX."""
 
-import numpy as np
+from dataclasses import replace
 
 from burnish.compress.quantize.bias import corrected
 from burnish.compress.quantize.equalize import equalized, input_axes
 from burnish.compress.quantize.fitting import Fitted, fit, fit_each
-from burnish.compress.quantize.layers import listed, multiplying
+from burnish.compress.quantize.layers import kept_float, listed, multiplying
 from burnish.compress.quantize.observe import Observed, observe
 from burnish.compress.quantize.placing import Integers, integers, place
 from burnish.compress.quantize.plan import Selection, plan
@@ -18,7 +18,7 @@ from burnish.compress.quantize.report import (
 )
 from burnish.compress.quantize.scheme import QuantScheme
 from burnish.errors import UnsupportedOpError
-from burnish.evaluate.task import Split
+from burnish.evaluate.task import Split, not_finite
 from burnish.graph import ComputeGraph
 
 _MULTIPLYING = ("Conv", "Gemm", "MatMul")
@@ -49,11 +49,15 @@ def quantize_static(graph: ComputeGraph, samples: Split, scheme: QuantScheme) ->
     References:
         Jacob et al. 2018, arXiv:1712.05877.
     """
-    chosen = samples.take(np.arange(min(scheme.samples, len(samples))))
+    chosen = samples.drawn(scheme.samples)
+    if not_finite(chosen.inputs):
+        samples.check("calibration")  # which tells the place in the split
     chosen.check("calibration")
     kinds = integers(scheme)
+    kept_float(graph.model.graph, scheme)  # names what is not there
     notes: tuple[str, ...] = ()
     ready = prepared(graph)
+    scheme = _surviving(scheme, ready)
     planned = _worthwhile(plan(ready.model.graph, scheme), ready)
     if scheme.equalize is not None:
         ready, notes = equalized(ready, planned, chosen, scheme.equalize, bins=scheme.calibration_bins)
@@ -74,6 +78,12 @@ def quantize_static(graph: ComputeGraph, samples: Split, scheme: QuantScheme) ->
         notes,
     )
     return Quantized(done, report)
+
+
+def _surviving(scheme: QuantScheme, graph: ComputeGraph) -> QuantScheme:
+    """Return the scheme without the names of nodes that preparing the graph folded away."""
+    names = {node.name for node in graph.model.graph}
+    return replace(scheme, keep_float=tuple(name for name in scheme.keep_float if name in names))
 
 
 def _observed(graph: ComputeGraph, planned: Selection, samples: Split, scheme: QuantScheme) -> Observed:

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
 from burnish.compress.mixed import MixedConfig, search_mixed
@@ -13,10 +12,12 @@ from burnish.compress.network import WEIGHTS, load_weights, predict, save_weight
 from burnish.compress.pruning.cut import Cut
 from burnish.compress.pruning.groups import width_of
 from burnish.compress.qat import QatConfig, quantize_aware
+from burnish.compress.qat.prepare import weight_bits
 from burnish.compress.quantize import QuantScheme
 from burnish.compress.quantize.apply import quantize_with_report
 from burnish.compress.recipe.folder import RunFolder, file_digest
-from burnish.compress.training.train import Epoch, TrainConfig, train
+from burnish.compress.training.config import binding
+from burnish.compress.training.train import TrainConfig, train
 from burnish.errors import BackendError, UnsupportedOpError
 from burnish.evaluate.fusing import engine_run
 from burnish.evaluate.hooks import dynamic_axes
@@ -26,6 +27,7 @@ from burnish.graph import ComputeGraph
 from burnish.graph.capture import capture
 from burnish.graph.fusion import Check, fuse
 from burnish.resume import Facts
+from burnish.runtime.machine import fingerprint
 
 FLOAT = "float"
 """Name of the uncompressed candidate, which the others are compared with."""
@@ -89,7 +91,7 @@ def distilled(network: Network, teacher: nn.Module, config: TrainConfig, folder:
             config,
             teacher=teacher,
             checkpoint=checkpoint,
-            on_epoch=partial(_tell, folder, f"distil {network.name}"),
+            on_step=folder.reporter.steps(f"distil {network.name}", config.epochs),
         )
         after = mean()
         save_weights(model.state_dict(), place / WEIGHTS)
@@ -101,7 +103,7 @@ def distilled(network: Network, teacher: nn.Module, config: TrainConfig, folder:
         work,
         weights=weights_digest(model),
         teacher=weights_digest(teacher),
-        distil=asdict(config),
+        distil=binding(config),
     )
     if found.facts["after"] <= found.facts["before"]:
         folder.reporter.line(f"distil {network.name}: no gain, the network stays as it was")
@@ -118,7 +120,7 @@ def distilled(network: Network, teacher: nn.Module, config: TrainConfig, folder:
 def exported(network: Network, folder: RunFolder) -> Candidate:
     """Write a network as ONNX."""
     task, model = folder.task, network.build()
-    example = task.split("valid").take(np.arange(2)).inputs
+    example = task.split("valid").sample(2).inputs
 
     def work(place: Path) -> Facts:
         graph = capture(model, example, output_names=task.output_names, dynamic=dynamic_axes(task))
@@ -147,20 +149,42 @@ def quantized(candidate: Candidate, scheme: QuantScheme, folder: RunFolder) -> C
         }
 
     name = kind if candidate.name == FLOAT else f"{candidate.name}-{kind}"
-    found = folder.step(f"quantize-{name}", work, graph=file_digest(candidate.graph), scheme=asdict(scheme))
+    found = folder.step(
+        f"quantize-{name}",
+        work,
+        graph=file_digest(candidate.graph),
+        scheme=asdict(scheme),
+        flags=fingerprint().flags,  # what a scheme leaves to the machine follows from them
+    )
     if "not_made" in found.facts:
         folder.reporter.line(f"quantize {candidate.name} ({scheme.method}): {found.facts['not_made']}")
         return None
     return Candidate(name, found.folder / _QUANTIZED, candidate.network, "quantize")
 
 
-def mixed(candidate: Candidate, config: MixedConfig, folder: RunFolder) -> Candidate | None:
-    """Search what each layer of a float candidate computes in; None where no mixture is faster above the floor."""
+def mixed(
+    candidate: Candidate, original: Candidate, config: MixedConfig, folder: RunFolder
+) -> Candidate | None:
+    """Search what each layer of a float candidate computes in; None where no mixture is faster above the floor.
+
+    Args:
+        candidate: The original network, or a pruned one.
+        original: Candidate whose score the floor counts from.
+        config: How.
+        folder: Of the run.
+    """
 
     def work(place: Path) -> Facts:
         graph = ComputeGraph(candidate.graph)
         try:
-            found = search_mixed(graph, folder.task, config, work=place / "search", reporter=folder.reporter)
+            found = search_mixed(
+                graph,
+                folder.task,
+                config,
+                original=ComputeGraph(original.graph),
+                work=place / "search",
+                reporter=folder.reporter,
+            )
         except UnsupportedOpError as error:
             return {"not_made": str(error)}
         facts: Facts = {"search": found.to_dict(), "kept_float": {}}
@@ -172,7 +196,14 @@ def mixed(candidate: Candidate, config: MixedConfig, folder: RunFolder) -> Candi
         return facts | {"kept_float": dict.fromkeys(sorted(nodes - set(found.chosen.methods)), reason)}
 
     name = "mixed" if candidate.name == FLOAT else f"{candidate.name}-mixed"
-    found = folder.step(f"search-{name}", work, graph=file_digest(candidate.graph), mixed=asdict(config))
+    found = folder.step(
+        f"search-{name}",
+        work,
+        graph=file_digest(candidate.graph),
+        original=file_digest(original.graph),
+        mixed=asdict(config),
+        machine=asdict(fingerprint()),
+    )
     if "not_made" in found.facts:
         folder.reporter.line(f"mixed {candidate.name}: {found.facts['not_made']}")
         return None
@@ -197,6 +228,7 @@ def learnt(network: Network, teacher: nn.Module, config: QatConfig, folder: RunF
             "epochs": [asdict(epoch) for epoch in found.epochs],
             "integers": list(found.layers),
             "kept_float": dict(found.floats),
+            "difference": found.difference,
         }
 
     name = "qat" if network.name == FLOAT else f"{network.name}-qat"
@@ -205,7 +237,8 @@ def learnt(network: Network, teacher: nn.Module, config: QatConfig, folder: RunF
         work,
         weights=weights_digest(model),
         teacher=weights_digest(teacher),
-        qat=asdict(config),
+        qat=binding(config),
+        weight_bits=weight_bits(config),  # a setting may leave them to the machine
     )
     if "not_made" in found.facts:
         folder.reporter.line(f"qat {network.name}: {found.facts['not_made']}")
@@ -217,7 +250,7 @@ def fused(candidate: Candidate, folder: RunFolder) -> Candidate | None:
     """Rewrite a candidate's graph into one with fewer nodes; None where no pass changes it."""
 
     def work(place: Path) -> Facts:
-        few = folder.task.split("valid").take(np.arange(_CHECKED)).inputs
+        few = folder.task.split("valid").sample(_CHECKED).inputs
         check = Check(few, engine_run(), tolerance=_FUSION_TOLERANCE)
         try:
             done = fuse(ComputeGraph(candidate.graph), check=check)
@@ -256,7 +289,3 @@ def layer_widths(model: nn.Module) -> dict[str, int]:
     """Return the output channels of every convolution and linear layer, by its name."""
     kinds = (nn.modules.conv._ConvNd, nn.Linear)
     return {name: width_of(layer) for name, layer in model.named_modules() if isinstance(layer, kinds)}
-
-
-def _tell(folder: RunFolder, stage: str, epoch: Epoch) -> None:
-    folder.reporter.progress(stage, epoch.number, epoch.of)

@@ -1,6 +1,7 @@
 """Choosing from what was measured: the best option that stays above the floor by the interval's lower end."""
 
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal
 
 from burnish.compress.recipe.candidates import FLOAT
@@ -31,12 +32,17 @@ def choose(options: Sequence[Option], floor_points: float, prefer: Preference = 
             hint="the lines of the run say why each step made none; ask for other steps, or for smaller ones",
         )
     best = max(compressed, key=lambda o: o.valid_difference.low)
-    lost = -best.valid_difference.low * 100
+    lost = _rounded_up(-best.valid_difference.low * 100)
     raise BudgetError(
         f"no candidate stays within {floor_points:g} points of the float model: the best, {best.candidate} on "
-        f"{best.backend}, may lose {lost:.2f}, which is {lost - floor_points:.2f} too many",
+        f"{best.backend}, may lose {lost:.2f}, which is {_rounded_up(lost - floor_points):.2f} too many",
         hint=f"allow {lost:.2f} points, prune less, or give more validation data to narrow the interval",
     )
+
+
+def _rounded_up(points: float) -> float:
+    """Return points with two decimals, never fewer than there are: what a text allows must suffice."""
+    return float(Decimal(points).quantize(Decimal("0.01"), ROUND_CEILING))
 
 
 def front_of(options: Sequence[Option]) -> tuple[Option, ...]:

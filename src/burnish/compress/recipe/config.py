@@ -10,7 +10,7 @@ from burnish.compress.pruning.prune import PruneConfig
 from burnish.compress.qat import QatConfig
 from burnish.compress.quantize import QuantScheme
 from burnish.compress.quantize.scheme import Method
-from burnish.compress.quantize.settings import with_method
+from burnish.compress.quantize.settings import check_settings, with_method
 from burnish.compress.recipe.choose import Preference
 from burnish.compress.training.train import TrainConfig
 from burnish.config import load_config
@@ -39,7 +39,7 @@ class CompressConfig:
     """Step ``quantize``."""
     methods: tuple[Method, ...] = ()
     """Kinds of quantization that step ``quantize`` tries, each a candidate with those settings of ``quantize`` that
-    mean something to it; empty tries its ``method`` alone."""
+    mean something to it, as each must to one of them; empty tries its ``method`` alone."""
     mixed: MixedConfig = field(default_factory=MixedConfig)
     """Step ``mixed``: of the smallest network first, then of larger ones as long as none stays above the floor."""
     qat: QatConfig = field(default_factory=QatConfig)
@@ -48,11 +48,14 @@ class CompressConfig:
     """How latency is measured. The threads of an engine look for work for a while after a call, so that the next
     contender would be slowed without a pause."""
     backends: tuple[str, ...] = ("onnxruntime", "openvino")
-    """Engines that every candidate is measured on."""
+    """Engines that every candidate is measured on; ``prune`` and ``mixed`` measure on the first, unless their own
+    ``engine`` names another."""
     batches: tuple[int, ...] = (1,)
-    """Batch sizes that are timed; the first chooses."""
+    """Batch sizes that are timed; the first chooses, and is that of ``prune`` and ``mixed`` unless their own
+    ``engine`` names another."""
     floor_points: float = 1.0
-    """Points of the valid score that the chosen candidate may lose, by the interval's lower end."""
+    """Points of the valid score that the chosen candidate may lose, by the interval's lower end; also in ``prune``
+    and ``mixed``, unless they have a ``floor_points`` of their own."""
     prefer: Preference = "latency"
     """What the chosen candidate shall be best in, of those above the floor."""
 
@@ -70,6 +73,8 @@ class CompressConfig:
         if len(set(self.methods)) < len(self.methods):
             raise ValueError(f"methods names a kind twice: {', '.join(self.methods)}")
         self._check_steps()
+        if "quantize" in self.steps:
+            check_settings(self.quantize, self.methods)
 
     def _check_steps(self) -> None:
         ordered = tuple(step for step in STEPS if step in self.steps)
@@ -81,6 +86,26 @@ class CompressConfig:
             )
         if "distil" in self.steps and "prune" not in self.steps:
             raise ValueError("step distil trains pruned networks: it needs step prune before it")
+
+    def settled(self) -> "CompressConfig":
+        """Return the same with what ``prune`` and ``mixed`` leave open filled in.
+
+        They take the first of the engines and batch sizes that candidates are measured on, and the floor of the
+        recipe. This is no default of theirs, since a file may name the one and a flag the other.
+        """
+        first = self.backends[0], self.batches[0]
+        return replace(
+            self,
+            prune=replace(
+                self.prune, engine=self.prune.engine.settled(*first), floor_points=self._floor_of(self.prune)
+            ),
+            mixed=replace(
+                self.mixed, engine=self.mixed.engine.settled(*first), floor_points=self._floor_of(self.mixed)
+            ),
+        )
+
+    def _floor_of(self, step: PruneConfig | MixedConfig) -> float:
+        return self.floor_points if step.floor_points is None else step.floor_points
 
     def schemes(self) -> tuple[QuantScheme, ...]:
         """Return the schemes that step ``quantize`` tries."""

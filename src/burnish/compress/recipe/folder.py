@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from burnish.compress.network import data_digests
+from burnish.compress.network import task_key
 from burnish.compress.reporter import Reporter
 from burnish.evaluate.task import Task
 from burnish.files import sha256_bytes
@@ -42,17 +42,17 @@ class RunFolder:
     task: Task
     root: Path
     reporter: Reporter
-    data: Mapping[str, str] = field(init=False)
-    """Digest of each split."""
+    key: Mapping[str, Any] = field(init=False)
+    """What every step depends on: the task's name, the file it is from, and its data, the latter two as digests."""
     evidence: list[Evidence] = field(default_factory=list)
     """Of the steps so far, in their order."""
 
     def __post_init__(self) -> None:
-        self.data = data_digests(self.task)
+        self.key = task_key(self.task)
 
     def run(self, **depends: Any) -> Run:
-        """Return a run of steps that depend on the task's data and on what is given."""
-        return Run(self.root, {"task": self.task.name, "data": dict(self.data), **depends})
+        """Return a run of steps that depend on the task, its data and what is given."""
+        return Run(self.root, {**self.key, **depends})
 
     def step(self, name: str, work: Callable[[Path], Facts], **depends: Any) -> Evidence:
         """Do a step, or take it from an earlier run.

@@ -1,7 +1,8 @@
 """The score of a candidate's own file on every engine: what a format or an engine does shows only there."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,25 @@ import numpy as np
 from burnish.compress.quantize.kernels import integer_kernels
 from burnish.compress.recipe.candidates import FLOAT, Candidate
 from burnish.compress.recipe.folder import RunFolder, file_digest
-from burnish.compress.reporter import Row
+from burnish.compress.reporter import Row, format_figure
 from burnish.errors import BackendError, InputError, NotFoundError, UnsupportedOpError
 from burnish.evaluate.accuracy import Interval, paired_difference, proportion_interval
 from burnish.evaluate.answers import answers
-from burnish.evaluate.task import Split, SplitName, Task, score
+from burnish.evaluate.hooks import figures
+from burnish.evaluate.task import Split, SplitName, Task, not_finite, score
 from burnish.files import atomic_writer
 from burnish.graph import ComputeGraph
 from burnish.graph.signature import Array
 from burnish.resume import Facts
+from burnish.runtime.machine import fingerprint
 from burnish.runtime.session import CheckedSession, open_session
 
 _BATCH = 128
 _SCORES = "scores.npz"
 _SPLITS: tuple[SplitName, ...] = ("valid", "test")
+
+Figures = Mapping[str, float | None]
+"""Further figures of a task by name, such as a correlation; None where one is not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class EngineScore:
     """Test score minus the float model's, paired by example."""
     kernels: Kernels | None = None
     """Of a quantized file, where the engine tells them."""
+    figures: Mapping[SplitName, Figures] = field(default_factory=dict)
+    """What the task tells beside its score, by split; empty where it tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Judged:
     candidate: Candidate
     engines: Mapping[str, EngineScore]
     refused: Mapping[str, str]
-    """Engines that cannot run the file, and why."""
+    """Engines that cannot run the file, or answer with numbers that are not finite, and why."""
     size_bytes: int
     parameters: int
     """Of the network, in whatever format it is stored."""
@@ -93,7 +101,8 @@ class Judge:
         """Score a candidate; the first must be the float model.
 
         Raises:
-            InputError: An engine cannot run the float model, or the task cannot score what comes out.
+            InputError: An engine cannot run the float model, or its outputs are not finite; or the task cannot score
+            what comes out.
         """
         graph = ComputeGraph(candidate.graph)
         digest = file_digest(candidate.graph)
@@ -103,7 +112,12 @@ class Judge:
             return _score_engines(self._folder.task, candidate, graph, self._backends, base, place)
 
         found = self._folder.step(
-            f"score-{candidate.name}", work, graph=digest, base=base_digest, backends=self._backends
+            f"score-{candidate.name}",
+            work,
+            graph=digest,
+            base=base_digest,
+            backends=self._backends,
+            machine=asdict(fingerprint()),  # where products of integers saturate, answers differ
         )
         if self._base is None:
             self._base = (digest, _load(found.folder / _SCORES))
@@ -133,11 +147,11 @@ class Judge:
                     parameters=judged.parameters,
                     macs=judged.macs,
                     size_bytes=judged.size_bytes,
-                    verdict=f"{one.kernels} kernels integer" if one.kernels is not None else "",
+                    verdict=_verdict(one),
                 )
             )
         for backend, reason in judged.refused.items():
-            self._folder.reporter.line(f"{judged.candidate.name}: {backend} cannot run it: {reason}")
+            self._folder.reporter.line(f"{judged.candidate.name}: refused on {backend}: {reason}")
 
 
 def _score_engines(
@@ -149,12 +163,15 @@ def _score_engines(
     place: Path,
 ) -> Facts:
     scores: dict[str, Array] = {}
+    further: dict[str, dict[SplitName, Figures]] = {}
     refused: dict[str, str] = {}
     for backend in backends:
         try:
             with open_session(graph, backend=backend) as session:
+                found: dict[SplitName, Figures] = {}
                 for name in _SPLITS:
-                    scores[f"{backend}/{name}"] = _scores(task, session, task.split(name))
+                    scores[f"{backend}/{name}"], found[name] = _scores(task, session, task.split(name))
+                further[backend] = found
         except (BackendError, UnsupportedOpError) as error:
             if base is None:
                 raise InputError(
@@ -166,8 +183,9 @@ def _score_engines(
         np.savez_compressed(stream, **scores)  # type: ignore[arg-type]  # no score has the name of an option
     usual = scores if base is None else base
     engines = {backend: _accuracy(backend, scores, usual) for backend in backends if backend not in refused}
-    if _is_quantized(graph):
-        for backend in engines:
+    for backend in engines:
+        engines[backend]["figures"] = further[backend]
+        if _is_quantized(graph):
             engines[backend]["kernels"] = _kernels(graph, backend)
     return {"candidate": candidate.name, "engines": engines, "refused": refused}
 
@@ -184,9 +202,9 @@ def _accuracy(backend: str, scores: Mapping[str, Array], base: Mapping[str, Arra
 
 def _engine_score(facts: Mapping[str, Any]) -> EngineScore:
     told = facts.get("kernels")
-    intervals = {name: Interval(**facts[name]) for name in facts if name != "kernels"}
+    intervals = {name: Interval(**facts[name]) for name in facts if name not in ("kernels", "figures")}
     kernels = Kernels(told["integer"], told["floating"], tuple(told["floating_nodes"])) if told else None
-    return EngineScore(**intervals, kernels=kernels)
+    return EngineScore(**intervals, kernels=kernels, figures=facts["figures"])
 
 
 def _is_quantized(graph: ComputeGraph) -> bool:
@@ -203,9 +221,18 @@ def _kernels(graph: ComputeGraph, backend: str) -> dict[str, Any] | None:
     return asdict(Kernels(integer, floating, found.floating_nodes))
 
 
-def _scores(task: Task, session: CheckedSession, split: Split) -> Array:
+def _scores(task: Task, session: CheckedSession, split: Split) -> tuple[Array, Figures]:
     outputs = answers(task, split, lambda batch: session.run(batch.inputs), batch_size=_BATCH)
-    return score(task, outputs, split.labels)
+    found = not_finite(outputs)
+    if found:  # narrow numbers overflow: that is this file's fault, and the run goes on
+        raise BackendError(f"its output {found} of the split")
+    scores, further = score(task, outputs, split.labels), figures(task, outputs, split.labels)
+    return scores, {name: value if math.isfinite(value) else None for name, value in further.items()}
+
+
+def _verdict(one: EngineScore) -> str:
+    further = [f"{name} {format_figure(value)}" for name, value in one.figures.get("valid", {}).items()]
+    return ", ".join([*further, *([f"{one.kernels} kernels integer"] if one.kernels is not None else [])])
 
 
 def _load(path: Path) -> dict[str, Array]:

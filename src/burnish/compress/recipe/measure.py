@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from burnish.compress.recipe.candidates import FLOAT
-from burnish.compress.recipe.judge import Judged, Kernels
+from burnish.compress.recipe.judge import Figures, Judged, Kernels
 from burnish.compress.reporter import Reporter
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.latency import BenchConfig, Latency, benchmark, ratio
 from burnish.evaluate.task import Split, Task
 from burnish.graph import ComputeGraph
 from burnish.resume import Facts
+from burnish.runtime.machine import Machine, fingerprint
 from burnish.runtime.session import open_session
 
 EAGER = "pytorch eager"
@@ -65,6 +66,8 @@ class Option:
     """Multiply-adds of one example."""
     kernels: Kernels | None = None
     """Of a quantized file: how many multiplying kernels of the engine are integer ones."""
+    figures: Figures = field(default_factory=dict)
+    """What the task tells beside its score, on the test split."""
     timings: tuple[Timing, ...] = field(default=())
     """With every batch size, the first included."""
 
@@ -76,6 +79,13 @@ class Measured:
     options: tuple[Option, ...]
     eager: Mapping[int, Latency]
     """Latency of the module in PyTorch, by batch size."""
+    machine: Machine
+    """Where all was timed."""
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of what the task tells beside its score."""
+        return tuple(dict.fromkeys(name for option in self.options for name in option.figures))
 
 
 def measure(
@@ -89,7 +99,7 @@ def measure(
     """Time files, one of them named ``float``, on the engines that can run them, and the module itself.
 
     Returns:
-        Plain data: the latency of each contender by its label; `read_options` makes options of it.
+        Plain data: the machine, and the latency of each contender by its label; `read_options` makes options of it.
     """
     calls: dict[str, Callable[[], object]] = {}
     with ExitStack() as stack:
@@ -106,7 +116,8 @@ def measure(
             calls[_label(FLOAT, EAGER, batch)] = partial(_call, model, tensors)
         told = partial(reporter.progress, "measure latency, in turns")
         measured = benchmark(calls, bench, on_round=told)
-    return {"latencies": {label: asdict(latency) for label, latency in measured.items()}}
+    latencies = {label: asdict(latency) for label, latency in measured.items()}
+    return {"machine": asdict(fingerprint()), "latencies": latencies}
 
 
 def read_options(
@@ -147,10 +158,13 @@ def read_options(
                     parameters=one.parameters,
                     macs=one.macs,
                     kernels=worth.kernels,
+                    figures=worth.figures.get("test", {}),
                     timings=timings,
                 )
             )
-    return Measured(tuple(options), {batch: latencies[_label(FLOAT, EAGER, batch)] for batch in batches})
+    eager = {batch: latencies[_label(FLOAT, EAGER, batch)] for batch in batches}
+    told = facts["machine"]
+    return Measured(tuple(options), eager, Machine(**told | {"flags": tuple(told["flags"])}))
 
 
 def latency_facts(latency: Latency) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from burnish.compress.recipe.folder import Evidence
 from burnish.compress.recipe.judge import Judged
 from burnish.compress.recipe.measure import Measured, Option, latency_facts
 from burnish.resume import Facts
-from burnish.runtime.machine import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Outcome:
         return {
             "task": self.task,
             "config": asdict(self.config),
-            "machine": asdict(fingerprint()),
+            "machine": asdict(self.measured.machine),
             "eager": {str(batch): latency_facts(one) for batch, one in self.measured.eager.items()},
             "options": [
                 _option(option) | {"on_front": (option.candidate, option.backend) in on_front}

@@ -8,10 +8,9 @@ from burnish.compress.recipe import report_charts, report_layers
 from burnish.compress.recipe.candidates import FLOAT
 from burnish.compress.recipe.measure import EAGER, Option
 from burnish.compress.recipe.outcome import Outcome
-from burnish.compress.reporter import format_points
+from burnish.compress.reporter import format_figure, format_points
 from burnish.evaluate.accuracy import Interval
 from burnish.evaluate.report import Chart, Figure, Report, Section, Table, Text
-from burnish.runtime.machine import fingerprint
 from burnish.units import format_bytes, format_count, format_ms
 
 Block = Table | Chart | Text
@@ -37,7 +36,7 @@ def build_report(outcome: Outcome) -> Report:
     ]
     return Report(
         title=f"{outcome.task}: compressed",
-        subtitle=f"Every figure was measured in this run, on {fingerprint()}.",
+        subtitle=f"Every figure was measured in this run, on {outcome.measured.machine}.",
         figures=_figures(outcome),
         sections=[section for section in sections if section.blocks],
     )
@@ -131,20 +130,22 @@ def _candidates(outcome: Outcome) -> list[Block]:
 
 
 def _options(outcome: Outcome) -> Table:
+    further = outcome.measured.figures
     columns = (
-        *("", "candidate", "engine", "valid, points", "test, %", "test, points", "latency"),
+        *("", "candidate", "engine", "valid, points", "test, %", "test, points", *further, "latency"),
         *("than eager", "than float here", "size", "integer"),
     )
     rows = [_option(option, outcome) for option in outcome.measured.options]
     eager = next(iter(outcome.measured.eager.values()))
-    first = ("", "the module itself", EAGER, "", "", "", format_ms(eager.median_ms), "1")
+    first = ("", "the module itself", EAGER, *[""] * (3 + len(further)), format_ms(eager.median_ms), "1")
     return Table(
         columns=columns,
         rows=[(*first, "", "", ""), *rows],
         numeric=columns[3:],
         caption="* on the Pareto front, > chosen. Times faster than the module in PyTorch and than the float file on "
         "the same engine. Points are against the float model, paired by example. Integer: multiplying kernels that "
-        "compute with integers, by the engine's own account.",
+        "compute with integers, by the engine's own account."
+        + (f" On the test split the task tells also: {', '.join(further)}." if further else ""),
     )
 
 
@@ -158,6 +159,7 @@ def _option(option: Option, outcome: Outcome) -> tuple[str, ...]:
         format_points(option.valid_difference),
         f"{test.value:.2f}",
         format_points(option.test_difference),
+        *(format_figure(option.figures.get(name)) for name in outcome.measured.figures),
         format_ms(option.latency.median_ms),
         f"{timing.eager_speedup.value:.2f}",
         f"{timing.engine_speedup.value:.2f}",
@@ -214,7 +216,7 @@ def _pruning(outcome: Outcome) -> list[Block]:
     base = next(o.valid.value for o in outcome.measured.options if o.candidate == FLOAT)
     rows = [
         {
-            "name": f"{cut.ratio:.1%} of channels",
+            "name": f"{cut.reached.channels:.1%} of channels",
             "removed": cut.reached.parameters * 100,
             "points": cut.difference.value * 100,
             "low": cut.difference.low * 100,
@@ -227,7 +229,7 @@ def _pruning(outcome: Outcome) -> list[Block]:
     columns = ("cut", "parameters removed", "MACs removed", "before training", "difference", "verdict")
     table = [
         (
-            f"{cut.ratio:.1%} of channels",
+            f"{cut.reached.channels:.1%} of channels",
             f"{cut.reached.parameters:.1%}",
             f"{cut.reached.macs:.1%}",
             f"{cut.recalibrated_score * 100:.2f}%",
@@ -238,7 +240,7 @@ def _pruning(outcome: Outcome) -> list[Block]:
     ]
     return [
         Chart(
-            spec=report_charts.course(rows, outcome.config.prune.floor_points),
+            spec=report_charts.course(rows, outcome.config.prune.floor),
             caption="Each cut after its training, with the interval that is judged by its lower end; crosses are the "
             "score before training, with the statistics estimated anew. The dashed line is the floor.",
         ),

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from torch import nn
 
 from burnish.compress.network import check_model, weights_digest
@@ -21,12 +21,14 @@ from burnish.compress.recipe.measure import Measured, Option, measure, read_opti
 from burnish.compress.recipe.outcome import Inspected, Outcome
 from burnish.compress.recipe.report import build_report
 from burnish.compress.reporter import Progress, Reporter, Row
-from burnish.errors import BudgetError
+from burnish.compress.training.config import binding
+from burnish.errors import BudgetError, InputError
 from burnish.evaluate.latency import Latency
 from burnish.evaluate.report import save
 from burnish.evaluate.task import Task, check_task
 from burnish.files import write_atomic
 from burnish.graph import ComputeGraph
+from burnish.runtime.machine import fingerprint
 from burnish.runtime.resolve import resolve
 
 BEST, RESULT, REPORT = "best.onnx", "result.json", "report.html"
@@ -75,16 +77,18 @@ def compress(
         BudgetError: No candidate passes the floor; the text says by how much the best one misses it. What was
             reached stays in ``work``; there is no ``best.onnx`` then. Or pruning had to reach a target and missed it;
             then ``best.onnx`` is the best of what was reached.
-        InputError: The task's data or its network cannot be used.
+        InputError: The task's data or its network cannot be used, or no step made a candidate.
         NotFoundError: There is no such engine.
         MissingExtraError: An engine is not installed.
         UnsupportedDeviceError: An engine does not run on this machine's processor.
     """
+    config = config.settled()
     check_engines(config)
     check_task(task)
     model.eval()
     check_model(model, task)
     folder = RunFolder(task, work, Reporter(notify, on_progress, on_row))
+    (work / BEST).unlink(missing_ok=True)  # what an earlier run chose would pass for this run's choice
     cuts = _prune(model, config, folder)
     judge = Judge(folder, config.backends)
     judged = _candidates(model, cuts, config, folder, judge)
@@ -95,6 +99,7 @@ def compress(
         backends=config.backends,
         batches=config.batches,
         bench=asdict(config.bench),
+        machine=asdict(fingerprint()),
     )
     measured = read_options(timed.facts, judged, config.backends, config.batches)
     result = _conclude(measured, cuts, judged, config, folder)
@@ -106,12 +111,17 @@ def compress(
 def check_engines(config: CompressConfig) -> None:
     """Raise the error of the first engine that cannot measure here, before time is spent.
 
+    Those of the steps ``prune`` and ``mixed`` count where the recipe has these steps.
+
     Raises:
         NotFoundError: There is no such engine.
         MissingExtraError: It is not installed.
         UnsupportedDeviceError: It does not run on this machine's processor.
     """
-    for backend in config.backends:
+    settled = config.settled()
+    own = {"prune": settled.prune.engine, "mixed": settled.mixed.engine}
+    named = [engine.backend for step, engine in own.items() if step in config.steps]
+    for backend in dict.fromkeys([*config.backends, *named]):
         resolve("cpu", backend)
 
 
@@ -120,7 +130,10 @@ def _prune(model: nn.Module, config: CompressConfig, folder: RunFolder) -> tuple
         return ()
     # what was reached goes through the other steps first; a miss is told at the end
     settings = replace(config.prune, must_reach=False)
-    run = folder.run(weights=weights_digest(model), prune=asdict(settings))
+    depends: dict[str, Any] = {"weights": weights_digest(model), "prune": binding(settings)}
+    if settings.measure == "latency":  # how much faster a cut is holds where it was timed
+        depends["machine"] = asdict(fingerprint())
+    run = folder.run(**depends)
     return tuple(prune(model, folder.task, settings, run, reporter=folder.reporter))
 
 
@@ -137,7 +150,7 @@ def _candidates(
     def until_good(made: Iterable[Candidate | None]) -> None:
         for candidate in made:
             keep(candidate)
-            if candidate is None or judged[-1].lowest * 100 >= -config.floor_points:
+            if candidate is not None and judged[-1].lowest * 100 >= -config.floor_points:
                 return
 
     floats: list[tuple[Network, Candidate]] = []
@@ -151,7 +164,8 @@ def _candidates(
             keep(make.quantized(exported, scheme, folder))
     smallest_first = floats[::-1]
     if "mixed" in config.steps:
-        until_good(make.mixed(one, config.mixed, folder) for _, one in smallest_first)
+        original = floats[0][1]
+        until_good(make.mixed(one, original, config.mixed, folder) for _, one in smallest_first)
     if "qat" in config.steps:
         until_good(make.learnt(network, model, config.qat, folder) for network, _ in smallest_first)
     if "fuse" in config.steps:
@@ -191,10 +205,9 @@ def _conclude(
 
     try:
         chosen = choose(options, config.floor_points, config.prefer)
-    except BudgetError as error:
-        (work / BEST).unlink(missing_ok=True)  # a file of this name would pass for good enough
+    except (BudgetError, InputError) as error:
         leave(None, error.message)
-        raise BudgetError(
+        raise type(error)(
             error.message, hint=f"{error.hint}; all that was measured is in {work / RESULT}"
         ) from error
     write_atomic(work / BEST, chosen.graph.read_bytes())
@@ -210,7 +223,7 @@ def _inspected(judged: Sequence[Judged], chosen: Option | None, folder: RunFolde
     named = [one for one in files if chosen is not None and one.candidate.name == chosen.candidate]
     best = max(named or files, key=lambda one: one.lowest)
     examples = folder.task.split("train")
-    few = examples.take(np.arange(min(_INSPECTED, len(examples))))
+    few = examples.drawn(_INSPECTED)
     found = folder.step(
         f"inspect-{best.candidate.name}",
         lambda _: inspect(ComputeGraph(best.candidate.graph), few),

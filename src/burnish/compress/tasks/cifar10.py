@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from burnish.compress.tasks.data_folder import data_file
+from burnish.compress.tasks.goals import LOGITS, Classes
+from burnish.compress.tasks.image_augment import shifted_and_mirrored
 from burnish.errors import InputError
 from burnish.evaluate.task import Split, SplitName
 from burnish.graph.signature import Array
@@ -25,6 +27,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _IMAGE_BYTES = 3 * 32 * 32
 _VALID = 5_000
 _PAD = 4
+_GOAL = Classes(outputs=10, smoothing=0.1)
 
 
 class Cifar10Task:
@@ -39,7 +42,7 @@ class Cifar10Task:
     """
 
     name = "cifar10"
-    output_names = ("logits",)
+    output_names = (LOGITS,)
 
     def __init__(
         self,
@@ -70,28 +73,17 @@ class Cifar10Task:
 
     def augment(self, batch: Split, rng: np.random.Generator) -> Split:
         """Shift each image by up to an eighth of its side, and mirror half of them."""
-        images = batch.inputs["image"]
-        pad = max(1, _PAD * self._pixels // 32)
-        padded = np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-        rows = rng.integers(0, 2 * pad + 1, (len(batch), 2))[:, :, None] + np.arange(self._pixels)
-        columns = rows[:, 1].copy()
-        mirrored = rng.random(len(batch)) < 0.5
-        columns[mirrored] = columns[mirrored, ::-1]
-        places = np.arange(len(batch))[:, None, None, None]
-        channels = np.arange(images.shape[1])[None, :, None, None]
-        moved = padded[places, channels, rows[:, 0][:, None, :, None], columns[:, None, None, :]]
+        shift = max(1, _PAD * self._pixels // 32)
+        moved = shifted_and_mirrored(batch.inputs["image"], rng, shift=shift)
         return Split({"image": moved}, batch.labels)
 
     def loss(self, outputs: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
         """Return the cross-entropy with label smoothing of 0.1."""
-        functional: Any = require("torch.nn.functional", extra="compress", need="training")
-        loss: torch.Tensor = functional.cross_entropy(outputs, labels, label_smoothing=0.1)
-        return loss
+        return _GOAL.loss(outputs, labels)
 
     def scores(self, outputs: Mapping[str, Array], labels: Array) -> Array:
         """Return 1.0 where the largest logit is at the label, else 0.0."""
-        right: Array = outputs["logits"].argmax(axis=1) == labels
-        return right.astype(np.float64)
+        return _GOAL.scores(outputs[LOGITS], labels)
 
     @cached_property
     def _train(self) -> tuple[Array, Array]:

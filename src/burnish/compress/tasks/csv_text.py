@@ -5,8 +5,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from burnish.compress.tasks.goals import LOGITS, VALUE, Classes, Goal, Value, class_numbers, values
-from burnish.compress.tasks.parts import SPLITS, deal
+from burnish.compress.tasks.goals import (
+    LOGITS,
+    VALUE,
+    Classes,
+    Goal,
+    HeadLabels,
+    Value,
+    class_numbers,
+    values,
+)
+from burnish.compress.tasks.parts import ALIASES, SPLITS, deal
+from burnish.compress.tasks.saved_network import TEXT_HEAD, head_labels
 from burnish.compress.tasks.settings import settings_from
 from burnish.compress.tasks.table import Table, read_table
 from burnish.compress.tasks.text_task import DROPOUT, MAX_LENGTH, Rows, TextConfig, TextTask
@@ -22,7 +32,8 @@ class TableTextConfig:
     """Where texts and labels are, and the network that judges them."""
 
     data: str = ""
-    """One file; or a folder with ``train`` and, unless a tenth of it shall be held out, ``valid`` and ``test``."""
+    """One file; or a folder with ``train`` and, unless a tenth of it shall be held out, ``valid`` (or ``val``,
+    ``dev``) and ``test``."""
     model: str = ""
     """Folder of the network and its tokenizer, in Hugging Face's layout."""
     text: str = "text"
@@ -83,7 +94,7 @@ class TableSource:
         goal: Goal = Value()
         labels: dict[SplitName, Array]
         if self._config.kind == "classes":
-            classes, labels = class_numbers(found)
+            classes, labels = class_numbers(found, self._head)
             goal = Classes(outputs=len(classes))
         else:
             low, high = self._config.lowest, self._config.highest
@@ -99,6 +110,10 @@ class TableSource:
             )
             for name, table in tables.items()
         }
+
+    @property
+    def _head(self) -> HeadLabels | None:
+        return head_labels(Path(self._config.model), TEXT_HEAD) if self._config.model else None
 
     def _tables(self) -> dict[SplitName, Table]:
         if not self._config.data:
@@ -156,8 +171,9 @@ class TableTextTask(TextTask):
         )
 
 
-def _file_of(folder: Path, name: str) -> Path | None:
-    found = [folder / f"{name}{ending}" for ending in _ENDINGS if (folder / f"{name}{ending}").is_file()]
+def _file_of(folder: Path, split: SplitName) -> Path | None:
+    paths = [folder / f"{name}{ending}" for name in ALIASES[split] for ending in _ENDINGS]
+    found = [path for path in paths if path.is_file()]
     if len(found) > 1:
         raise InputError(f"{folder}: holds both {found[0].name} and {found[1].name}", hint="keep one of them")
     return found[0] if found else None

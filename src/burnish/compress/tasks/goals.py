@@ -1,5 +1,6 @@
 """What is learnt from labels: which of some classes, or a value."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
 
 LOGITS, VALUE = "logits", "value"
 """Names of the output of a network that tells classes, and of one that tells a value."""
+
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLabels:
+    """What the outputs of a trained head stand for."""
+
+    where: str
+    """Folder of the network, for the text of errors."""
+    names: tuple[str, ...]
+    """Of the classes, in the order of the outputs."""
+    are_told: bool
+    """Whether somebody named them: otherwise they are names by default that say nothing."""
 
 
 class Goal(Protocol):
@@ -93,17 +110,22 @@ class Value:
         }
 
 
-def class_numbers(found: Mapping[SplitName, list[str]]) -> tuple[list[str], dict[SplitName, Array]]:
+def class_numbers(
+    found: Mapping[SplitName, list[str]], head: HeadLabels | None = None
+) -> tuple[list[str], dict[SplitName, Array]]:
     """Number the labels of every split.
 
     Args:
         found: Labels by the name of the split.
+        head: Of a trained network whose outputs stand for classes already; None where a head is fresh.
 
     Returns:
-        The classes in their order, and labels_N int64 by split. Whole numbers are ordered as such.
+        The classes in their order, and labels_N int64 by split. The head's order counts; labels that are its numbers
+        are taken as such. Without a head, whole numbers are ordered as such and names by the alphabet.
 
     Raises:
-        InputError: There are fewer than two classes, or a split has one that the train split has not.
+        InputError: There are fewer than two classes, a split has one that the train split has not, or the head's
+            are others.
     """
     names = set(found["train"])
     for split, labels in found.items():
@@ -115,12 +137,29 @@ def class_numbers(found: Mapping[SplitName, list[str]]) -> tuple[list[str], dict
             )
     if len(names) < 2:
         raise InputError(f"all examples have the label {''.join(names)!r}", hint="there must be two at least")
-    numeric = all(name.lstrip("-").isdecimal() for name in names)
-    classes = sorted(names, key=int) if numeric else sorted(names)
+    classes = _ordered(names)
+    if head is not None and set(head.names) == names:
+        classes = list(head.names)
+    elif head is not None and head.are_told and classes != [str(number) for number in range(len(head.names))]:
+        raise InputError(
+            f"{head.where}: its head tells {_some(head.names)}, but the data have the labels {_some(classes)}",
+            hint="name the labels as the head does, or number them from 0 in its order; or take a network without "
+            "a head, which gets a fresh one",
+        )
     number = {name: position for position, name in enumerate(classes)}
     return classes, {
         split: np.array([number[label] for label in labels], np.int64) for split, labels in found.items()
     }
+
+
+def _ordered(names: set[str]) -> list[str]:
+    if all(_WHOLE.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def values(found: Sequence[str], where: str, *, lowest: float, highest: float) -> Array:

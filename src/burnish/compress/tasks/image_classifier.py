@@ -20,7 +20,7 @@ def load_image_network(folder: Path, *, classes: int) -> nn.Module:
 
     Raises:
         NotFoundError: The folder, its config.json or its weights are missing.
-        InputError: The weights cannot be read, or lack more than the head.
+        InputError: The weights cannot be read, lack more than the head, or have it in another shape.
         MissingExtraError: transformers or safetensors is not installed.
     """
     return ImageClassifier(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from burnish.compress.tasks.goals import LOGITS, Classes, class_numbers
+from burnish.compress.tasks.goals import LOGITS, Classes, HeadLabels, class_numbers
 from burnish.compress.tasks.image_augment import shifted_and_mirrored
-from burnish.compress.tasks.parts import SPLITS, deal
+from burnish.compress.tasks.parts import ALIASES, SPLITS, deal
+from burnish.compress.tasks.saved_network import IMAGE_HEAD, head_labels
 from burnish.compress.tasks.settings import settings_from
 from burnish.errors import ConfigError, InputError, NotFoundError
 from burnish.evaluate.task import Split, SplitName, Task
@@ -31,7 +32,8 @@ class ImageFolderConfig:
     """Where the images are, and what judges them."""
 
     folder: str = ""
-    """Folder of one folder a class; or of ``train`` and, unless a tenth is held out, ``valid`` and ``test``."""
+    """Folder of one folder a class; or of ``train`` and, unless a tenth is held out, ``valid`` (or ``val``, ``dev``)
+    and ``test``."""
     pixels: int = 64
     """Side of the square that each image is scaled and cropped to."""
     model: str = ""
@@ -64,7 +66,7 @@ class ImageFolderTask:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes, in the order of their numbers."""
+        """Names of the classes, in the order of their numbers: of the head where the network keeps its own."""
         return self._files[0]
 
     def build_model(self) -> "torch.nn.Module":
@@ -115,7 +117,8 @@ class ImageFolderTask:
         if not root.is_dir():
             raise NotFoundError(f"{root}: no such folder", hint="give a folder of one folder a class")
         if (root / "train").is_dir():
-            found = {name: _images(root / name) for name in SPLITS if (root / name).is_dir()}
+            places = {name: _folder_of(root, name) for name in SPLITS}
+            found = {name: _images(place) for name, place in places.items() if place is not None}
         else:
             found = {"train": _images(root)}
         lacking = [name for name in SPLITS if name not in found]
@@ -124,9 +127,25 @@ class ImageFolderTask:
             parts = deal([path.parent.name for path in files], len(files), lacking)
             found |= {name: [files[int(row)] for row in rows] for name, rows in parts.items()}
         classes, labels = class_numbers(
-            {name: [path.parent.name for path in files] for name, files in found.items()}
+            {name: [path.parent.name for path in files] for name, files in found.items()},
+            self._head(found["train"]),
         )
         return classes, found, labels
+
+    def _head(self, files: list[Path]) -> HeadLabels | None:
+        """Return what the network's outputs stand for; None where it gets a fresh head."""
+        if not self.config.model:
+            return None
+        head = head_labels(Path(self.config.model), IMAGE_HEAD)
+        kept = head is not None and len(head.names) == len({path.parent.name for path in files})
+        return head if kept else None
+
+
+def _folder_of(root: Path, split: SplitName) -> Path | None:
+    found = [root / name for name in ALIASES[split] if (root / name).is_dir()]
+    if len(found) > 1:
+        raise InputError(f"{root}: holds both {found[0].name} and {found[1].name}", hint="keep one of them")
+    return found[0] if found else None
 
 
 def _images(folder: Path) -> list[Path]:

@@ -59,7 +59,7 @@ def read_table(
     opened = gzip.open if path.suffix == ".gz" else open
     limit = csv.field_size_limit(sys.maxsize)  # a text may be longer than what the module allows
     try:
-        with opened(path, "rt", encoding="utf-8", newline="") as stream:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(
                 stream, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
             )

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from burnish.compress.tasks.saved_network import load_network
+from burnish.compress.tasks.saved_network import TEXT_HEAD, load_network
 from burnish.errors import InputError
 from burnish.graph.huggingface import check_folder
 
-_HEADED = "ForSequenceClassification"
 _NOTHING = -1e4
 """Added to a score; small enough for float16."""
 
@@ -32,7 +31,7 @@ def load_text_network(folder: Path, *, outputs: int, dropout: float = 0.1) -> nn
         InputError: The weights cannot be read, or the head gives another number of outputs.
         MissingExtraError: transformers or safetensors is not installed.
     """
-    headed = str(check_folder(folder)["architectures"][0]).endswith(_HEADED)
+    headed = str(check_folder(folder)["architectures"][0]).endswith(TEXT_HEAD)
     kind = "AutoModelForSequenceClassification" if headed else "AutoModel"
     network = load_network(folder, kind, fresh=() if headed else ("pooler.",))
     if not headed:

@@ -1,20 +1,18 @@
 """What training must remember to go on after an interruption as if it had never stopped."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from burnish.compress.training.config import TrainConfig
+from burnish.compress.training.config import TrainConfig, binding
 from burnish.errors import ArtifactError, InputError
 from burnish.files import atomic_writer
 
 State = dict[str, torch.Tensor]
-_FREE = ("checkpoint_every_s", "device")
-"""Settings that may be others when training goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Progress:
         if self.path is None:
             return
         stored = {
-            "config": _binding(self.config),
+            "config": binding(self.config),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -120,7 +118,7 @@ class Progress:
             return
         try:
             stored = torch.load(self.path, weights_only=True, map_location="cpu")
-            other = _differences(stored["config"], _binding(self.config))
+            other = _differences(stored["config"], binding(self.config))
             if not other:
                 self._restore(stored)
         except Exception as error:  # pickle, zip, key and shape errors alike: the file does not fit
@@ -141,10 +139,6 @@ class Progress:
         self.best = stored["best"]
         self.epochs = [Epoch(*facts) for facts in stored["epochs"]]
         self.step, self.loss = stored["step"], stored["loss"]
-
-
-def _binding(config: TrainConfig) -> dict[str, Any]:
-    return {name: value for name, value in asdict(config).items() if name not in _FREE}
 
 
 def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:

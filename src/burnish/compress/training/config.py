@@ -1,9 +1,13 @@
 """How to learn."""
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
 
 from burnish.compress.training.device import DeviceName, Precision
+
+FREE = ("checkpoint_every_s", "device")
+"""Settings that may be others when training goes on, and for which finished training is not thrown away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +52,44 @@ class TrainConfig:
             raise ValueError(f"distill_weight lies between 0 and 1, got {self.distill_weight}")
         if not 0 <= self.warmup <= 1:
             raise ValueError(f"warmup lies between 0 and 1, got {self.warmup}")
-        if self.learning_rate <= 0 or self.temperature <= 0:
+        if not (_is_positive(self.learning_rate) and _is_positive(self.temperature)):
             raise ValueError(
                 f"learning_rate and temperature must be above 0: {self.learning_rate}, {self.temperature}"
             )
-        if self.clip_norm is not None and self.clip_norm <= 0:
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum lies from 0 to less than 1, got {self.momentum}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be at least 0 and fit 63 bits, got {self.seed}")
+        if not self.checkpoint_every_s >= 0:
+            raise ValueError(f"checkpoint_every_s must be at least 0, got {self.checkpoint_every_s}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
             raise ValueError(f"clip_norm must be above 0, got {self.clip_norm}")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"patience must be at least 1, got {self.patience}")
+
+
+def binding(config: Any) -> dict[str, Any]:
+    """Return the settings on which what is learnt depends, as plain data: what decides whether work is done again.
+
+    Args:
+        config: Of training, or a dataclass with one inside, at any depth.
+
+    >>> binding(TrainConfig(checkpoint_every_s=1.0)) == binding(TrainConfig())
+    True
+    """
+    free = FREE if isinstance(config, TrainConfig) else ()
+    return {
+        field.name: _plain(getattr(config, field.name)) for field in fields(config) if field.name not in free
+    }
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return binding(value)
+    return type(value)(_plain(one) for one in value) if isinstance(value, (tuple, list)) else value
+
+
+def _is_positive(value: float) -> bool:
+    return 0 < value < math.inf

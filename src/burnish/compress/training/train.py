@@ -16,16 +16,16 @@ from burnish.compress.network import (
     WEIGHTS,
     build_model,
     check_model,
-    data_digests,
     load_weights,
     predict,
     save_weights,
+    task_key,
     tensors,
     weights_digest,
 )
 from burnish.compress.training.batches import training_batches
 from burnish.compress.training.checkpoint import Epoch, Progress
-from burnish.compress.training.config import TrainConfig
+from burnish.compress.training.config import TrainConfig, binding
 from burnish.compress.training.device import MixedPrecision, training_device
 from burnish.compress.training.distill import Outputs, distilled
 from burnish.compress.training.interrupt import HeldInterrupt
@@ -38,6 +38,9 @@ from burnish.graph.signature import Array
 from burnish.resume import Facts, Run
 
 __all__ = ["Epoch", "OnEpoch", "OnStep", "Step", "TrainConfig", "train", "train_task"]
+
+_ORDER, _STEP = 0, 1
+"""In front of a seed: what it is for. Without them, zeros at its end would make two of these streams the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,7 @@ def train_task(
         (folder / "training.pt").unlink()
         return {"epochs": [asdict(epoch) for epoch in epochs]}
 
-    depends = {"task": task.name, "data": data_digests(task), "train": asdict(config)}
-    run = Run(work, depends | {"start": weights_digest(model)})
+    run = Run(work, task_key(task) | {"train": binding(config), "start": weights_digest(model)})
     run.step("train", work_in)
     load_weights(model, run.folder("train") / WEIGHTS)
     return model.eval()
@@ -199,7 +201,7 @@ class _Trainer:
 
     def _epoch(self, on_step: OnStep | None) -> float:
         progress, config, number = self.progress, self.config, len(self.progress.epochs)
-        rng = np.random.default_rng((config.seed, number))
+        rng = np.random.default_rng((_ORDER, config.seed, number))
         batches = training_batches(len(self.data), config.batch_size, self.lengths, rng)
         steps = len(batches)
         self.model.train()
@@ -211,7 +213,8 @@ class _Trainer:
                     peak=config.learning_rate,
                     warmup=config.warmup,
                 )
-                loss = self._step(batches[index], rate, np.random.default_rng((config.seed, number, index)))
+                rng = np.random.default_rng((_STEP, config.seed, number, index))
+                loss = self._step(batches[index], rate, rng)
                 progress.step, progress.loss = index + 1, progress.loss + loss
                 if on_step is not None:
                     on_step(Step(number + 1, index + 1, steps, loss))

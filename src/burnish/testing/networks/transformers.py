@@ -52,10 +52,11 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         batch, length, _ = x.shape
-        split = (batch, length, -1, self.head_size)
+        width = self.query.out_features  # less than hidden once heads are cut
+        split = (batch, length, width // self.head_size, self.head_size)
         q, k, v = (part(x).view(split).transpose(1, 2) for part in (self.query, self.key, self.value))
         scores = q @ k.transpose(-1, -2) / self.head_size**0.5 + bias
-        mixed = (scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, length, -1)
+        mixed = (scores.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, length, width)
         x = self.norm1(x + self.out(mixed))
         y: Tensor = self.norm2(x + self.narrow(functional.gelu(self.wide(x))))
         return y
@@ -142,11 +143,12 @@ class _PreNormLayer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         batch, length, _ = x.shape
-        joint = self.joint(self.norm1(x)).view(batch, length, 3, -1, self.head_size)
+        width = self.joint.out_features // 3  # less than hidden once heads are cut
+        joint = self.joint(self.norm1(x)).view(batch, length, 3, width // self.head_size, self.head_size)
         q, k, v = joint.permute(2, 0, 3, 1, 4).unbind(0)
         scores = (q * self.head_size**-0.5) @ k.transpose(-1, -2)
         weights = (scores if bias is None else scores + bias).softmax(dim=-1)
-        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, -1))
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
         y: Tensor = x + self.mix(self.norm2(x))
         return y
 

@@ -68,7 +68,8 @@ def test_folding_changes_nothing_but_the_last_digits(task, trained):
 
 def test_an_interrupted_training_ends_as_if_never_stopped(task, trained, result, tmp_path):
     def interrupt(progress):
-        raise KeyboardInterrupt
+        if progress.done > progress.of // 2:  # in the second of two epochs: the first one is kept
+            raise KeyboardInterrupt
 
     checkpoint = tmp_path / "training.pt"
     with pytest.raises(KeyboardInterrupt):
@@ -81,14 +82,15 @@ def test_an_interrupted_training_ends_as_if_never_stopped(task, trained, result,
 
 def test_ranges_are_frozen_after_their_share_of_the_steps(result):
     steps = 2 * 10  # epochs of 600 examples in batches of 64, the last two of which are joined or not
-    seen = {int(module.seen) for _, module in quantizers(result.network)}
-    assert all(module.freeze_at == steps / 2 for _, module in quantizers(result.network))
-    assert seen <= {steps / 2, steps}
+    (clock,) = {module.clock for _, module in quantizers(result.network)}
+    assert clock.freeze_at == steps / 2
+    assert int(clock.seen) in (steps / 2, steps)  # the best epoch was either
 
 
 def test_a_pruned_network_learns_too(task, trained):
     groups = ChannelGroups(trained, tensors(task.split("valid").take(np.arange(2))))
-    groups.remove(trained.block.conv1, [0, 3, 5])
+    inner = next(unit for unit in groups.units() if unit.layer is trained.block.conv1)
+    groups.remove(inner, [0, 3, 5])
     config = dataclasses.replace(CONFIG, train=TrainConfig(epochs=1, learning_rate=0.01), ranges="learned")
     found = quantize_aware(trained, task, config)
     valid = task.split("valid")

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from burnish.compress.qat.fake_quant import ActivationQuantizer, WeightQuantizer
+from burnish.compress.qat.fake_quant import ActivationQuantizer, StepClock, WeightQuantizer
 
 ALWAYS = 10**6
 
 
 def activation(low, high, *, symmetric=False, ranges="ema", freeze_at=ALWAYS, momentum=0.5, extremes=None):
     quantizer = ActivationQuantizer(
-        symmetric=symmetric, bits=8, momentum=momentum, ranges=ranges, freeze_at=freeze_at
+        symmetric=symmetric, bits=8, momentum=momentum, ranges=ranges, clock=StepClock(freeze_at)
     )
     quantizer.start(extremes or (low, high), low, high)
     return quantizer
@@ -63,14 +63,30 @@ def test_a_frozen_grid_stays(ranges):
             with torch.no_grad():
                 quantizer.log_scale -= 0.1 * quantizer.log_scale.grad
             quantizer.log_scale.grad = None
+        quantizer.clock()
         assert (quantizer.current_scale() == before).item() == (step >= 2)
     assert quantizer.is_frozen
+
+
+def test_readers_that_share_a_quantizer_move_it_once_a_step():
+    once, twice = (activation(0.0, 10.0, momentum=0.1, freeze_at=3).train() for _ in range(2))
+    for _ in range(3):
+        once(torch.tensor([0.0, 20.0]))
+        for part in ([0.0, 5.0], [0.0, 20.0]):
+            twice(torch.tensor(part))
+        assert torch.equal(once.extremes, twice.extremes)
+        for quantizer in (once, twice):
+            assert not quantizer.is_frozen
+            quantizer.clock()
+    assert once.extremes[1].item() == pytest.approx(20 - 10 * 0.9**3)
+    assert twice.is_frozen
 
 
 def test_evaluation_moves_nothing():
     quantizer = activation(0.0, 1.0).eval()
     before = {name: tensor.clone() for name, tensor in quantizer.state_dict().items()}
     quantizer(torch.tensor([50.0]))
+    quantizer.clock()
     assert all(torch.equal(tensor, before[name]) for name, tensor in quantizer.state_dict().items())
 
 
@@ -78,7 +94,7 @@ def test_evaluation_moves_nothing():
 @pytest.mark.parametrize(("bits", "largest"), [(8, 127), (7, 63)])
 def test_weights_are_symmetric_and_the_largest_of_each_channel_is_kept(axis, bits, largest):
     weight = torch.randn(4, 6) * torch.tensor([1.0, 10.0, 0.1, 0.0])[:, None]
-    quantizer = WeightQuantizer(weight, axis=axis, bits=bits, ranges="ema", freeze_at=ALWAYS).eval()
+    quantizer = WeightQuantizer(weight, axis=axis, bits=bits, ranges="ema", clock=StepClock(ALWAYS)).eval()
     integers = quantizer.integers(weight, quantizer.current_scale())
     assert integers.dtype == torch.int8
     assert int(integers.abs().max()) == largest
@@ -93,7 +109,7 @@ def test_weights_are_symmetric_and_the_largest_of_each_channel_is_kept(axis, bit
 
 def test_learned_steps_get_a_gradient_for_each_channel():
     weight = torch.randn(4, 6, requires_grad=True)
-    quantizer = WeightQuantizer(weight, axis=0, bits=8, ranges="learned", freeze_at=ALWAYS).train()
+    quantizer = WeightQuantizer(weight, axis=0, bits=8, ranges="learned", clock=StepClock(ALWAYS)).train()
     quantizer(weight).square().sum().backward()
     assert (quantizer.log_scale.grad != 0).all()
     assert (weight.grad != 0).all()
