@@ -194,11 +194,11 @@ def work_with_ctrl_c(done, *, release=False, again=False):
     ids=["waits for the end of the block", "acts when released", "acts at once the second time"],
 )
 def test_ctrl_c_waits_for_the_end_of_the_work(how, expected):
-    done = []
+    done, before = [], signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         work_with_ctrl_c(done, **how)
     assert done == expected
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_who_ignores_ctrl_c_goes_on_ignoring_it():
