@@ -6,13 +6,11 @@ Every function takes rows as plain dictionaries, so that the same rows can stand
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from burnish.evaluate.chart_style import INK, PALETTE, WARN, Spec, altair, plain
 from burnish.plugins import require
 
 Rows = Sequence[Mapping[str, Any]]
-Spec = dict[str, Any]
 
-_INK, _ACCENT, _WARN = "#1c2430", "#0b6e69", "#c2410c"
-_PALETTE = ["#0b6e69", "#c2410c", "#3b5bdb", "#a16207", "#7c3aed", "#5b6675"]
 _WIDTH = 960
 
 
@@ -23,7 +21,7 @@ def pareto(rows: Rows) -> Spec:
         rows: ``name``, ``engine``, ``latency_ms``, ``size_kib``, ``accuracy``, ``low`` and ``high`` (in
             percent), ``front`` and ``chosen`` (bool).
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X(
             "latency_ms:Q", title="median latency of one example, ms", scale=alt.Scale(zero=False, padding=30)
@@ -33,10 +31,10 @@ def pareto(rows: Rows) -> Spec:
         ],
     )
     accuracy = alt.Y("accuracy:Q", title="accuracy, %", scale=alt.Scale(zero=False))
-    color = alt.Color("engine:N", title="engine", scale=alt.Scale(range=_PALETTE))
+    color = alt.Color("engine:N", title="engine", scale=alt.Scale(range=PALETTE))
     front = (
         base.transform_filter("datum.front")
-        .mark_line(color=_INK, strokeDash=[4, 3], opacity=0.6)
+        .mark_line(color=INK, strokeDash=[4, 3], opacity=0.6)
         .encode(y=accuracy, order="latency_ms:Q")
     )
     bars = base.mark_rule(opacity=0.35).encode(
@@ -47,10 +45,10 @@ def pareto(rows: Rows) -> Spec:
         color=color,
         size=alt.Size("size_kib:Q", title="size, KiB", scale=alt.Scale(range=[40, 500])),
     )
-    chosen = base.transform_filter("datum.chosen").mark_point(size=700, strokeWidth=2.5, color=_WARN)
+    chosen = base.transform_filter("datum.chosen").mark_point(size=700, strokeWidth=2.5, color=WARN)
     labels = (
         base.transform_filter("datum.front || datum.chosen")
-        .mark_text(align="left", dx=12, dy=-10, color=_INK)
+        .mark_text(align="left", dx=12, dy=-10, color=INK)
         .encode(y=accuracy, text="name:N")
     )
     return _spec(alt.layer(bars, front, points, chosen.encode(y=accuracy), labels), height=360)
@@ -64,7 +62,7 @@ def distribution(rows: Rows, *, x_title: str = "latency, ms", logarithmic: bool 
         x_title: Title of the axis.
         logarithmic: Whether x has a logarithmic scale, which shows a long tail.
     """
-    alt = _altair()
+    alt = altair()
     chart = (
         alt.Chart(alt.Data(values=list(rows)))
         .transform_window(
@@ -76,7 +74,7 @@ def distribution(rows: Rows, *, x_title: str = "latency, ms", logarithmic: bool 
                 "x:Q", title=x_title, scale=alt.Scale(type="log" if logarithmic else "linear", nice=False)
             ),
             y=alt.Y("cumulative:Q", title="share of answers", axis=alt.Axis(format="%")),
-            color=alt.Color("series:N", title=None, scale=alt.Scale(range=_PALETTE)),
+            color=alt.Color("series:N", title=None, scale=alt.Scale(range=PALETTE)),
         )
     )
     return _spec(chart, height=280)
@@ -90,11 +88,11 @@ def timeline(weights: Rows, evidence: Rows, events: Rows) -> Spec:
         evidence: ``t_s``, ``log10_e`` and ``series`` (a test).
         events: ``t_s`` and ``event``.
     """
-    alt = _altair()
+    alt = altair()
     time = alt.X("t_s:Q", title="seconds since the start")
     marks = alt.Chart(alt.Data(values=list(events)))
-    rules = marks.mark_rule(color=_INK, strokeDash=[3, 3], opacity=0.5).encode(x=time, tooltip="event:N")
-    names = marks.mark_text(align="left", angle=270, dx=4, dy=10, fontSize=11, color=_INK).encode(
+    rules = marks.mark_rule(color=INK, strokeDash=[3, 3], opacity=0.5).encode(x=time, tooltip="event:N")
+    names = marks.mark_text(align="left", angle=270, dx=4, dy=10, fontSize=11, color=INK).encode(
         x=time, y=alt.value(112), text="event:N"
     )
     share = (
@@ -105,7 +103,7 @@ def timeline(weights: Rows, evidence: Rows, events: Rows) -> Spec:
             y=alt.Y(
                 "share:Q", title="share of answers", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
             ),
-            color=alt.Color("series:N", title="version", scale=alt.Scale(range=_PALETTE)),
+            color=alt.Color("series:N", title="version", scale=alt.Scale(range=PALETTE)),
         )
     )
     tests = (
@@ -114,13 +112,13 @@ def timeline(weights: Rows, evidence: Rows, events: Rows) -> Spec:
         .encode(
             x=time,
             y=alt.Y("log10_e:Q", title="log10 of the e-value"),
-            color=alt.Color("series:N", title="test", scale=alt.Scale(range=_PALETTE)),
+            color=alt.Color("series:N", title="test", scale=alt.Scale(range=PALETTE)),
         )
     )
     upper = alt.layer(share, rules, names).properties(width=_WIDTH, height=220)
     lower = alt.layer(tests, rules).properties(width=_WIDTH, height=160)
     stacked = alt.vconcat(upper, lower).resolve_scale(color="independent", x="shared")
-    return _plain(stacked)
+    return plain(stacked)
 
 
 def bars(rows: Rows, *, x_title: str, y_title: str = "") -> Spec:
@@ -131,15 +129,15 @@ def bars(rows: Rows, *, x_title: str, y_title: str = "") -> Spec:
         x_title: Title of the value axis, with its unit.
         y_title: Title of the names' axis.
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         y=alt.Y("name:N", title=y_title or None, sort=None, axis=alt.Axis(labelLimit=260))
     )
-    color = alt.Color("series:N", title=None, scale=alt.Scale(range=_PALETTE))
+    color = alt.Color("series:N", title=None, scale=alt.Scale(range=PALETTE))
     body = base.mark_bar(opacity=0.85).encode(
         x=alt.X("value:Q", title=x_title), color=color, yOffset="series:N"
     )
-    whiskers = base.mark_rule(color=_INK).encode(
+    whiskers = base.mark_rule(color=INK).encode(
         x=alt.X("low:Q", title=x_title), x2="high:Q", yOffset="series:N"
     )
     names = {row["name"] for row in rows}
@@ -152,10 +150,10 @@ def sweep(rows: Rows) -> Spec:
     Args:
         rows: ``batch``, ``rows_per_s``, ``low``, ``high`` and ``series``.
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X("batch:O", title="batch size", axis=alt.Axis(labelAngle=0)),
-        color=alt.Color("series:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        color=alt.Color("series:N", title=None, scale=alt.Scale(range=PALETTE)),
         tooltip=[alt.Tooltip(f"{name}:N") for name in ("series", "batch", "rows_per_s", "low", "high")],
     )
     title = "rows a second"
@@ -170,19 +168,5 @@ def to_svg(spec: Spec) -> str:
     return svg
 
 
-def _altair() -> Any:
-    return require("altair", extra="compress", need="drawing a chart")
-
-
 def _spec(chart: Any, *, height: int) -> Spec:
-    return _plain(chart.properties(width=_WIDTH, height=height))
-
-
-def _plain(chart: Any) -> Spec:
-    configured = (
-        chart.configure_view(strokeOpacity=0)
-        .configure_axis(labelFontSize=12, titleFontSize=12, gridOpacity=0.4, titleFontWeight="normal")
-        .configure_legend(orient="top", labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
-    )
-    spec: Spec = configured.to_dict()
-    return spec
+    return plain(chart.properties(width=_WIDTH, height=height))

@@ -2,18 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
+from burnish.evaluate.chart_style import ACCENT, INK, MUTED, PALETTE, WARN, Spec, altair, plain
 from burnish.hardware.matrix import Matrix, Row
 from burnish.hardware.sensitivity import Point, Sensitivity
 from burnish.hardware.tco import annuity
-from burnish.plugins import require
 
-Spec = dict[str, Any]
-
-_INK, _ACCENT, _WARN, _MUTED = "#1c2430", "#0b6e69", "#c2410c", "#5b6675"
-_PALETTE = ["#0b6e69", "#c2410c", "#3b5bdb", "#a16207", "#7c3aed", "#5b6675", "#be185d", "#4d7c0f"]
-_PARTS = {"purchase": _ACCENT, "rent": "#3b5bdb", "energy": _WARN, "operations": "#a16207", "rack": _MUTED}
+_PARTS = {"purchase": ACCENT, "rent": "#3b5bdb", "energy": WARN, "operations": "#a16207", "rack": MUTED}
 _WIDTH = 900
 _CORNERS = ((0.5, math.sqrt(3) / 2), (0.0, 0.0), (1.0, 0.0))  # of compute, power and cost
 
@@ -23,7 +18,7 @@ def pareto_chart(matrix: Matrix) -> Spec:
 
     Devices without a price or a figure for power are not on it. Rules span the interval of the estimate.
     """
-    alt = _altair()
+    alt = altair()
     winner = matrix.winner
     points = [
         {
@@ -55,27 +50,27 @@ def pareto_chart(matrix: Matrix) -> Spec:
         ),
         tooltip=[f"{name}:N" for name in ("device", "rows_per_s", "tco_usd", "joules", "verdict")],
     )
-    spans = base.mark_rule(opacity=0.25, color=_INK).encode(x="slow:Q", x2="fast:Q")
+    spans = base.mark_rule(opacity=0.25, color=INK).encode(x="slow:Q", x2="fast:Q")
     dots = base.mark_point(filled=True, opacity=0.85).encode(
         size=alt.Size("joules:Q", title="J an example", scale=alt.Scale(range=[40, 600])),
         color=alt.Color(
             "verdict:N",
             title=None,
-            scale=alt.Scale(domain=["feasible", "uncertain"], range=[_ACCENT, _MUTED]),
+            scale=alt.Scale(domain=["feasible", "uncertain"], range=[ACCENT, MUTED]),
         ),
     )
-    ring = base.transform_filter("datum.winner").mark_point(size=900, strokeWidth=2.5, color=_WARN)
+    ring = base.transform_filter("datum.winner").mark_point(size=900, strokeWidth=2.5, color=WARN)
     names = (
         base.transform_filter("datum.front || datum.winner")
-        .mark_text(align="left", dx=18, dy=-8, color=_INK)
+        .mark_text(align="left", dx=18, dy=-8, color=INK)
         .encode(text="device:N")
     )
-    return _plain(alt.layer(spans, dots, ring, names).properties(width=_WIDTH, height=380))
+    return plain(alt.layer(spans, dots, ring, names).properties(width=_WIDTH, height=380))
 
 
 def cost_chart(matrix: Matrix) -> Spec:
     """Draw what the cost of each fleet is made of, as stacked bars, the cheapest first."""
-    alt = _altair()
+    alt = altair()
     factor = annuity(matrix.options.years, matrix.options.discount_rate)
     priced = sorted(
         (row for row in matrix.rows if row.bill is not None and row.bill.tco_usd is not None), key=_tco
@@ -112,12 +107,12 @@ def cost_chart(matrix: Matrix) -> Spec:
             tooltip=["device:N", "part:N", "usd:Q"],
         )
     )
-    return _plain(chart.properties(width=_WIDTH - 220, height=max(80, 26 * len(priced))))
+    return plain(chart.properties(width=_WIDTH - 220, height=max(80, 26 * len(priced))))
 
 
 def weights_chart(found: Sensitivity, weights: Point) -> Spec:
     """Draw the triangle of all weights: which device wins where, and where the weights stand."""
-    alt = _altair()
+    alt = altair()
     regions = dict(sorted(found.regions.items(), key=lambda item: -found.shares[item[0]]))
     labels = {name: f"{name}: {found.shares[name]:.1%} of all weights" for name in regions}
     outline = [
@@ -130,7 +125,7 @@ def weights_chart(found: Sensitivity, weights: Point) -> Spec:
     color = alt.Color(
         "device:N",
         title=None,
-        scale=alt.Scale(domain=list(labels.values()), range=_PALETTE),
+        scale=alt.Scale(domain=list(labels.values()), range=PALETTE),
         legend=alt.Legend(orient="right", labelLimit=360, symbolType="square", symbolOpacity=1),
     )
     areas = (
@@ -145,14 +140,14 @@ def weights_chart(found: Sensitivity, weights: Point) -> Spec:
         )
     ]
     names = (
-        alt.Chart(alt.Data(values=corners)).mark_text(color=_INK, fontSize=12).encode(x=x, y=y, text="text:N")
+        alt.Chart(alt.Data(values=corners)).mark_text(color=INK, fontSize=12).encode(x=x, y=y, text="text:N")
     )
     here = (
         alt.Chart(alt.Data(values=[_place(weights)]))
-        .mark_point(shape="cross", filled=True, size=220, color="white", stroke=_INK, strokeWidth=1.5)
+        .mark_point(shape="cross", filled=True, size=220, color="white", stroke=INK, strokeWidth=1.5)
         .encode(x=x, y=y)
     )
-    return _plain(alt.layer(areas, names, here).properties(width=460, height=390))
+    return plain(alt.layer(areas, names, here).properties(width=460, height=390))
 
 
 def _ends(row: Row) -> Mapping[str, float | None]:
@@ -174,17 +169,3 @@ def _place(weights: Point) -> dict[str, float]:
         "x": sum(weight * corner[0] for weight, corner in zip(weights, _CORNERS, strict=True)),
         "y": sum(weight * corner[1] for weight, corner in zip(weights, _CORNERS, strict=True)),
     }
-
-
-def _altair() -> Any:
-    return require("altair", extra="compress", need="drawing a chart")
-
-
-def _plain(chart: Any) -> Spec:
-    configured = (
-        chart.configure_view(strokeOpacity=0)
-        .configure_axis(labelFontSize=12, titleFontSize=12, gridOpacity=0.4, titleFontWeight="normal")
-        .configure_legend(orient="top", labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
-    )
-    spec: Spec = configured.to_dict()
-    return spec

@@ -4,16 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import ConfigError
+from burnish.evaluate.chart_style import ACCENT, INK, MUTED, WARN, Spec, altair
 from burnish.evaluate.report import Chart, Figure, Report, Section, Table, render
 from burnish.files import write_atomic
 from burnish.graph.memory import MemoryPlan
 from burnish.plugins import require
 from burnish.units import format_bytes
 
-Spec = dict[str, Any]
-
 _MIB = 1 << 20
-_INK, _ACCENT, _WARN, _MUTED = "#1c2430", "#0b6e69", "#c2410c", "#5b6675"
 _WIDTH = 960
 _LINEAR_SHARE = 4  # the scale is linear below this share of the arena: the timeline keeps its form
 _TICKS = [digit * 10.0**power for power in range(-3, 7) for digit in (1, 2, 5)]
@@ -24,7 +22,7 @@ def timeline(plan: MemoryPlan) -> Spec:
 
     The scale is logarithmic above a quarter of the arena, since the naive sum is many times the arena.
     """
-    alt = require("altair", extra="compress", need="drawing a chart")
+    alt = altair()
     live = [
         {"step": i, "mib": size / _MIB, "operator": plan.operators[i], "name": plan.steps[i], "until": i + 1}
         for i, size in enumerate(plan.live_bytes)
@@ -39,7 +37,7 @@ def timeline(plan: MemoryPlan) -> Spec:
     x = alt.X("step:Q", title=None, scale=alt.Scale(domain=[0, max(1, len(live))], nice=False))
     bars = (
         alt.Chart(alt.Data(values=live))
-        .mark_rect(color=_ACCENT, opacity=0.75)
+        .mark_rect(color=ACCENT, opacity=0.75)
         .encode(x=x, x2="until:Q", y=y, y2=alt.datum(0), tooltip=["step:Q", "operator:N", "name:N", "mib:Q"])
     )
     marks = [
@@ -60,7 +58,7 @@ def timeline(plan: MemoryPlan) -> Spec:
         "what:N",
         title=None,
         sort=[mark["what"] for mark in marks],
-        scale=alt.Scale(range=[_WARN, _INK, _MUTED], domain=[mark["what"] for mark in marks]),
+        scale=alt.Scale(range=[WARN, INK, MUTED], domain=[mark["what"] for mark in marks]),
     )
     rules = base.mark_rule(strokeWidth=2).encode(
         y=y, color=colors, strokeDash=alt.condition("datum.below", alt.value([2, 4]), alt.value([1, 0]))
@@ -72,7 +70,7 @@ def timeline(plan: MemoryPlan) -> Spec:
 
 def arena_map(plan: MemoryPlan) -> Spec:
     """Draw the arena: each rectangle is a piece of memory, from its first to its last step and by its offset."""
-    alt = require("altair", extra="compress", need="drawing a chart")
+    alt = altair()
     extents: dict[str, dict[str, Any]] = {}
     for buffer in plan.buffers:
         piece = extents.setdefault(

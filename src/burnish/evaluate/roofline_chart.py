@@ -8,14 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from burnish.errors import ConfigError
+from burnish.evaluate.chart_style import INK, Spec, altair
 from burnish.hardware.device import Device, Dtype
 from burnish.hardware.estimate import Bound, Estimate, WorkTime
-from burnish.plugins import require
 from burnish.units import format_count, format_ms
 
-Spec = dict[str, Any]
-
-_INK = "#1c2430"
 # Okabe and Ito's colours, which the colour-blind tell apart, and a shape each for those who see none
 _COLOURS: dict[Bound, str] = {"compute": "#0072b2", "memory": "#d55e00", "overhead": "#cc79a7"}
 _SHAPES: dict[Bound, str] = {"compute": "circle", "memory": "square", "overhead": "triangle-up"}
@@ -32,7 +29,7 @@ def roofline(estimate: Estimate) -> Spec:
         ConfigError: No operator of the estimate does any arithmetic.
         MissingExtraError: The package that draws is not installed.
     """
-    alt = require("altair", extra="compress", need="drawing a chart")
+    alt = altair()
     points = _points(estimate)
     if not points:
         raise ConfigError(
@@ -144,10 +141,10 @@ def _roofs(device: Device, dtypes: Sequence[Dtype], points: Sequence[dict[str, A
 
 def _roof_layers(alt: Any, roofs: list[dict[str, Any]], x: Any, y: Any) -> list[Any]:
     base = alt.Chart(alt.Data(values=roofs)).encode(x=x, y=y)
-    lines = base.mark_line(color=_INK, strokeWidth=1.5).encode(detail="dtype:N")
+    lines = base.mark_line(color=INK, strokeWidth=1.5).encode(detail="dtype:N")
     ridges = base.transform_filter("datum.label")
-    marks = ridges.mark_point(shape="diamond", filled=True, color=_INK, size=70)
-    names = ridges.mark_text(align="right", dx=-8, dy=-10, fontSize=12, color=_INK).encode(text="label:N")
+    marks = ridges.mark_point(shape="diamond", filled=True, color=INK, size=70)
+    names = ridges.mark_text(align="right", dx=-8, dy=-10, fontSize=12, color=INK).encode(text="label:N")
     return [lines, marks, names]
 
 

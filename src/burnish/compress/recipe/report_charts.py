@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from burnish.plugins import require
+from burnish.evaluate.chart_style import ACCENT, INK, MUTED, PALETTE, WARN, Spec, altair, plain
 
 Rows = Sequence[Mapping[str, Any]]
-Spec = dict[str, Any]
 
-_INK, _ACCENT, _WARN, _MUTED = "#1c2430", "#0b6e69", "#c2410c", "#5b6675"
-_PALETTE = ["#0b6e69", "#c2410c", "#3b5bdb", "#a16207", "#7c3aed", "#5b6675"]
 _WIDTH = 900
 _NAMES = 220
 _COLUMNS = 3
@@ -22,7 +19,7 @@ def pareto(rows: Rows) -> Spec:
         rows: ``name``, ``engine``, ``latency_ms``, ``size_kib``, ``accuracy``, ``low`` and ``high`` (in percent),
             ``front`` and ``chosen`` (bool), ``label`` (empty for none).
     """
-    alt = _altair()
+    alt = altair()
     title = "score on the test split, %"
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X(
@@ -31,7 +28,7 @@ def pareto(rows: Rows) -> Spec:
             scale=alt.Scale(type="log", nice=False, padding=40),
             axis=_few(alt),
         ),
-        color=alt.Color("engine:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        color=alt.Color("engine:N", title=None, scale=alt.Scale(range=PALETTE)),
         opacity=alt.condition("datum.front", alt.value(0.95), alt.value(0.3)),
         tooltip=[
             f"{name}:N" for name in ("name", "engine", "latency_ms", "accuracy", "low", "high", "size_kib")
@@ -45,10 +42,10 @@ def pareto(rows: Rows) -> Spec:
     ring = (
         base.transform_filter("datum.chosen")
         .mark_point(size=800, strokeWidth=2.5)
-        .encode(y=y, color=alt.value(_WARN))
+        .encode(y=y, color=alt.value(WARN))
     )
-    labels = base.mark_text(align="left", dx=12, dy=-10).encode(y=y, text="label:N", color=alt.value(_INK))
-    return _plain(alt.layer(spans, points, ring, labels).properties(width=_WIDTH, height=340))
+    labels = base.mark_text(align="left", dx=12, dy=-10).encode(y=y, text="label:N", color=alt.value(INK))
+    return plain(alt.layer(spans, points, ring, labels).properties(width=_WIDTH, height=340))
 
 
 def latencies(rows: Rows, batch: int) -> Spec:
@@ -58,12 +55,12 @@ def latencies(rows: Rows, batch: int) -> Spec:
         rows: ``name``, ``engine``, ``value``, ``low`` and ``high``, in milliseconds.
         batch: Examples a call.
     """
-    alt = _altair()
+    alt = altair()
     title = f"median latency of a batch of {batch}, ms"
     log = alt.Scale(type="log", nice=False, padding=20)
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         y=_named(alt, "name"),
-        color=alt.Color("engine:N", title=None, scale=alt.Scale(range=_PALETTE)),
+        color=alt.Color("engine:N", title=None, scale=alt.Scale(range=PALETTE)),
         tooltip=[f"{name}:N" for name in ("name", "engine", "value", "low", "high")],
     )
     spans = base.mark_rule(strokeWidth=2, opacity=0.5).encode(
@@ -81,26 +78,26 @@ def course(rows: Rows, floor_points: float) -> Spec:
             training), ``verdict`` and ``name``.
         floor_points: Points that may be lost.
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X("removed:Q", title="parameters removed, %", scale=alt.Scale(zero=False, padding=20)),
         tooltip=[f"{name}:N" for name in ("name", "removed", "points", "low", "high", "before", "verdict")],
     )
     title = "valid score against the original, points"
     color = alt.Color(
-        "verdict:N", title=None, scale=alt.Scale(domain=["kept", "refused"], range=[_ACCENT, _WARN])
+        "verdict:N", title=None, scale=alt.Scale(domain=["kept", "refused"], range=[ACCENT, WARN])
     )
     floor = (
         alt.Chart(alt.Data(values=[{"floor": -floor_points}]))
-        .mark_rule(color=_INK, strokeDash=[5, 4])
+        .mark_rule(color=INK, strokeDash=[5, 4])
         .encode(y="floor:Q")
     )
     spans = base.mark_rule(opacity=0.6, strokeWidth=2).encode(
         y=alt.Y("low:Q", title=title), y2="high:Q", color=color
     )
     points = base.mark_point(filled=True, size=90).encode(y=alt.Y("points:Q", title=title), color=color)
-    before = base.mark_point(shape="cross", size=60, color=_MUTED).encode(y=alt.Y("before:Q", title=title))
-    return _plain(alt.layer(floor, spans, before, points).properties(width=_WIDTH, height=300))
+    before = base.mark_point(shape="cross", size=60, color=MUTED).encode(y=alt.Y("before:Q", title=title))
+    return plain(alt.layer(floor, spans, before, points).properties(width=_WIDTH, height=300))
 
 
 def kept(rows: Rows) -> Spec:
@@ -109,11 +106,11 @@ def kept(rows: Rows) -> Spec:
     Args:
         rows: ``layer``, ``full`` and ``kept``.
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(y=_named(alt, "layer"))
     title = "output channels: kept of all"
-    there = base.mark_bar(color=_MUTED, opacity=0.25).encode(x=alt.X("full:Q", title=title))
-    left = base.mark_bar(color=_ACCENT).encode(
+    there = base.mark_bar(color=MUTED, opacity=0.25).encode(x=alt.X("full:Q", title=title))
+    left = base.mark_bar(color=ACCENT).encode(
         x=alt.X("kept:Q", title=title), tooltip=["layer:N", "kept:Q", "full:Q"]
     )
     return _bars(alt.layer(there, left), len(rows))
@@ -125,10 +122,10 @@ def noise(rows: Rows) -> Spec:
     Args:
         rows: ``tensor``, ``sqnr_db``, ``reader`` and ``clipped`` (percent).
     """
-    alt = _altair()
+    alt = altair()
     chart = (
         alt.Chart(alt.Data(values=list(rows)))
-        .mark_bar(color=_ACCENT)
+        .mark_bar(color=ACCENT)
         .encode(
             y=_named(alt, "tensor"),
             x=alt.X("sqnr_db:Q", title="signal over quantization noise, dB"),
@@ -144,9 +141,9 @@ def scales(rows: Rows) -> Spec:
     Args:
         rows: ``tensor``, ``smallest``, ``median``, ``largest`` and ``kind``.
     """
-    alt = _altair()
+    alt = altair()
     title = "scale: what one step of the integer stands for"
-    color = alt.Color("kind:N", title=None, scale=alt.Scale(range=_PALETTE))
+    color = alt.Color("kind:N", title=None, scale=alt.Scale(range=PALETTE))
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         y=_named(alt, "tensor"),
         color=color,
@@ -167,17 +164,17 @@ def histograms(panels: Sequence[Mapping[str, Any]]) -> Spec:
         panels: ``title``, ``bars`` (rows of ``left``, ``right`` and ``count``) and ``rules`` (rows of ``at`` and
             ``rule``, the name of what puts a threshold there).
     """
-    alt = _altair()
+    alt = altair()
     names = list(dict.fromkeys(rule["rule"] for panel in panels for rule in panel["rules"]))
     colors = alt.Color(
-        "rule:N", title=None, scale=alt.Scale(domain=names, range=[_WARN, "#3b5bdb", "#7c3aed"])
+        "rule:N", title=None, scale=alt.Scale(domain=names, range=[WARN, "#3b5bdb", "#7c3aed"])
     )
     powers = alt.Axis(values=list(range(1, 10)), labelExpr="format(pow(10, datum.value), '~s')")
     drawn = []
     for panel in panels:
         bars = (
             alt.Chart(alt.Data(values=list(panel["bars"])))
-            .mark_rect(color=_ACCENT, opacity=0.75)
+            .mark_rect(color=ACCENT, opacity=0.75)
             .encode(
                 x=alt.X("left:Q", title=None, axis=alt.Axis(tickCount=5, format="~g")),
                 x2="right:Q",
@@ -192,7 +189,7 @@ def histograms(panels: Sequence[Mapping[str, Any]]) -> Spec:
         )
         title = alt.TitleParams(panel["title"], fontSize=12, fontWeight="normal", anchor="start")
         drawn.append(alt.layer(bars, rules).properties(width=255, height=120, title=title))
-    return _plain(alt.concat(*drawn, columns=_COLUMNS))
+    return plain(alt.concat(*drawn, columns=_COLUMNS))
 
 
 def trade_off(rows: Rows) -> Spec:
@@ -202,21 +199,21 @@ def trade_off(rows: Rows) -> Spec:
         rows: ``latency_ms``, ``points``, ``low``, ``high``, ``kept_float`` (number of layers), ``order``, ``name``
             and ``chosen``.
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X("latency_ms:Q", title="latency, ms", scale=alt.Scale(zero=False, padding=30)),
         tooltip=[f"{name}:N" for name in ("name", "latency_ms", "points", "low", "high", "kept_float")],
     )
     title = "valid score against the float model, points"
     y = alt.Y("points:Q", title=title)
-    spans = base.mark_rule(opacity=0.35, color=_ACCENT).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
-    line = base.mark_line(color=_INK, opacity=0.4).encode(y=y, order="order:Q")
-    points = base.mark_point(filled=True, size=80, color=_ACCENT).encode(y=y)
+    spans = base.mark_rule(opacity=0.35, color=ACCENT).encode(y=alt.Y("low:Q", title=title), y2="high:Q")
+    line = base.mark_line(color=INK, opacity=0.4).encode(y=y, order="order:Q")
+    points = base.mark_point(filled=True, size=80, color=ACCENT).encode(y=y)
     chosen = (
-        base.transform_filter("datum.chosen").mark_point(size=420, strokeWidth=2.5, color=_WARN).encode(y=y)
+        base.transform_filter("datum.chosen").mark_point(size=420, strokeWidth=2.5, color=WARN).encode(y=y)
     )
-    labels = base.mark_text(align="left", dx=10, dy=-8, color=_INK).encode(y=y, text="kept_float:N")
-    return _plain(alt.layer(spans, line, points, chosen, labels).properties(width=_WIDTH, height=320))
+    labels = base.mark_text(align="left", dx=10, dy=-8, color=INK).encode(y=y, text="kept_float:N")
+    return plain(alt.layer(spans, line, points, chosen, labels).properties(width=_WIDTH, height=320))
 
 
 def sensitivity(rows: Rows) -> Spec:
@@ -225,7 +222,7 @@ def sensitivity(rows: Rows) -> Spec:
     Args:
         rows: ``group``, ``method``, ``sqnr_db``, ``points`` and ``gain_ms``.
     """
-    alt = _altair()
+    alt = altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=alt.X("gain_ms:Q", title="time saved, ms", scale=alt.Scale(padding=30)),
         y=alt.Y(
@@ -234,10 +231,10 @@ def sensitivity(rows: Rows) -> Spec:
         tooltip=[f"{name}:N" for name in ("group", "method", "sqnr_db", "points", "gain_ms")],
     )
     points = base.mark_point(filled=True, size=80).encode(
-        color=alt.Color("method:N", title=None, scale=alt.Scale(range=_PALETTE))
+        color=alt.Color("method:N", title=None, scale=alt.Scale(range=PALETTE))
     )
-    labels = base.mark_text(align="left", dx=9, dy=-6, fontSize=10, color=_MUTED).encode(text="group:N")
-    return _plain(alt.layer(points, labels).properties(width=_WIDTH, height=320))
+    labels = base.mark_text(align="left", dx=9, dy=-6, fontSize=10, color=MUTED).encode(text="group:N")
+    return plain(alt.layer(points, labels).properties(width=_WIDTH, height=320))
 
 
 def _few(alt: Any) -> Any:
@@ -249,18 +246,4 @@ def _named(alt: Any, field: str) -> Any:
 
 
 def _bars(chart: Any, count: int) -> Spec:
-    return _plain(chart.properties(width=_WIDTH - _NAMES, height=max(60, 18 * count)))
-
-
-def _altair() -> Any:
-    return require("altair", extra="compress", need="drawing a chart")
-
-
-def _plain(chart: Any) -> Spec:
-    configured = (
-        chart.configure_view(strokeOpacity=0)
-        .configure_axis(labelFontSize=12, titleFontSize=12, gridOpacity=0.4, titleFontWeight="normal")
-        .configure_legend(orient="top", labelFontSize=12, titleFontSize=12, titleFontWeight="normal")
-    )
-    spec: Spec = configured.to_dict()
-    return spec
+    return plain(chart.properties(width=_WIDTH - _NAMES, height=max(60, 18 * count)))
