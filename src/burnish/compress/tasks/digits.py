@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.compress.tasks.goals import LOGITS, Classes
 from burnish.evaluate.task import Split, SplitName
 from burnish.graph.signature import Array
 from burnish.plugins import require
@@ -18,19 +19,20 @@ if TYPE_CHECKING:
 
 _SHARES: dict[SplitName, tuple[float, float]] = {"train": (0.0, 0.4), "valid": (0.4, 0.7), "test": (0.7, 1.0)}
 _WIDTH = 64
+_GOAL = Classes(outputs=10, smoothing=0.1)
 
 
 class DigitsTask:
     """Which digit, from an image of shape [1, 8, 8] scaled to [0, 1]."""
 
     name = "digits"
-    output_names = ("logits",)
+    output_names = (LOGITS,)
 
     def build_model(self) -> "torch.nn.Module":
         """Return the untrained network, image_N1HW -> logits_N10."""
         from burnish.compress.tasks.residual import ResidualNet
 
-        return ResidualNet(channels=1, classes=10, width=_WIDTH)
+        return ResidualNet(channels=1, classes=_GOAL.outputs, width=_WIDTH)
 
     def split(self, name: SplitName) -> Split:
         """Return 40% to learn from, 30% to choose by, 30% to report on, each with all digits in proportion."""
@@ -45,14 +47,11 @@ class DigitsTask:
 
     def loss(self, outputs: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
         """Return the cross-entropy with label smoothing of 0.1."""
-        functional: Any = require("torch.nn.functional", extra="compress", need="training")
-        loss: torch.Tensor = functional.cross_entropy(outputs, labels, label_smoothing=0.1)
-        return loss
+        return _GOAL.loss(outputs, labels)
 
     def scores(self, outputs: Mapping[str, Array], labels: Array) -> Array:
         """Return 1.0 where the largest logit is at the label, else 0.0."""
-        right: Array = outputs["logits"].argmax(axis=1) == labels
-        return right.astype(np.float64)
+        return _GOAL.scores(outputs[LOGITS], labels)
 
     @cached_property
     def _data(self) -> tuple[Array, Array]:

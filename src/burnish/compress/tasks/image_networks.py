@@ -44,26 +44,18 @@ class ResNet18(nn.Module):
         return logits
 
 
-class _SlimBlock(nn.Module):
-    """Two 3x3 convolutions; where the shape changes, the shortcut skips pixels and adds channels of zeros."""
+class _Padded(nn.Module):
+    """A shortcut without weights: it skips pixels and adds channels of zeros."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+    def __init__(self, stride: int, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
         self.stride = stride
-        self.padding = (channels_out - channels_in) // 2
+        self.channels = channels
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:  # noqa: N803 - the name carries the shape
-        """Return the block's output."""
-        inner = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x_NCHW)))))
-        shortcut = x_NCHW
-        if self.padding:
-            skipped = x_NCHW[:, :, :: self.stride, :: self.stride]
-            shortcut = functional.pad(skipped, (0, 0, 0, 0, self.padding, self.padding))
-        return functional.relu(inner + shortcut)
+        """Return the input with zeros on both sides of its channels."""
+        skipped = x_NCHW[:, :, :: self.stride, :: self.stride]
+        return functional.pad(skipped, (0, 0, 0, 0, self.channels, self.channels))
 
 
 class SlimResNet(nn.Module):
@@ -92,5 +84,6 @@ class SlimResNet(nn.Module):
 
 
 def _slim_stage(blocks: int, channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
-    first = _SlimBlock(channels_in, channels_out, stride)
-    return nn.Sequential(first, *(_SlimBlock(channels_out, channels_out, 1) for _ in range(blocks - 1)))
+    added = channels_out - channels_in
+    first = ResidualBlock(channels_in, channels_out, stride, _Padded(stride, added // 2) if added else None)
+    return nn.Sequential(first, *(ResidualBlock(channels_out, channels_out, 1) for _ in range(blocks - 1)))

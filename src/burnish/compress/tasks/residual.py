@@ -6,16 +6,25 @@ from torch.nn import functional
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut; the shortcut is projected where the shape changes."""
+    """Two 3x3 convolutions with a shortcut.
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
+    Args:
+        channels_in: Of the input.
+        channels_out: Of the output.
+        stride: Of the first convolution.
+        shortcut: What the input passes on its way around them; None projects it where the shape changes.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int, shortcut: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels_out)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels_out:
+        self.shortcut = shortcut or nn.Identity()
+        if shortcut is None and (stride != 1 or channels_in != channels_out):
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
             )
